@@ -1,0 +1,59 @@
+"""The options that every verb shares, and the job they describe."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from valm.config.study import load_study
+from valm.config.verbs import code_for, section_for
+from valm.core.job import Job
+from valm.core.logs import configure_logs
+from valm.errors import ConfigError
+
+Section = Annotated[
+    str, typer.Option(help="The verb's config section as JSON; empty: taken from --config.")
+]
+ConfigFiles = Annotated[
+    list[Path], typer.Option("--config", help="Configuration files, the later merged over the earlier.")
+]
+Code = Annotated[str, typer.Option(help="Code fingerprint; empty: computed.")]
+Threads = Annotated[int, typer.Option(help="Threads the job may use.")]
+Log = Annotated[Path | None, typer.Option(help="File that keeps messages and tracebacks.")]
+
+DEFAULT_CONFIG = [Path("config.yaml")]
+
+
+def open_job(
+    verb: str,
+    *,
+    section: str,
+    config: list[Path],
+    code: str,
+    threads: int,
+    log: Path | None,
+    plugins: tuple[str, ...] = (),
+    **choices: str | int,
+) -> Job:
+    """Make the job that a verb's options describe, and set its threads and logs.
+
+    Args:
+        plugins: Dotted modules of the plug-ins that the job uses, for the fingerprint.
+        choices: What the verb was asked to work on (a split, a model, a seed).
+    """
+    configure_logs(log)
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
+        os.environ[variable] = str(threads)
+    nodes: dict[str, Any]
+    if section:
+        try:
+            nodes = json.loads(section)
+        except json.JSONDecodeError as error:
+            raise ConfigError(f"--section is not JSON: {error}") from error
+    else:
+        nodes = section_for(load_study(config), verb, **choices)
+    return Job(verb, nodes, code or code_for(verb, *plugins), choices, threads)

@@ -1,0 +1,309 @@
+"""The sections of ``config.yaml``, one a phase. The defaults are the ``small`` study.
+
+A node of this tree is what one verb reads (``valm.config.verbs``), so that changing a key re-runs
+exactly the rules that read it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from valm.config.base import Plugin, Settings
+
+# --- ingest ------------------------------------------------------------------------------------
+
+
+class PictureStorage(Settings):
+    """How pictures are written into shards."""
+
+    side_pixels: int = Field(160, ge=16, description="Longer side of a stored picture.")
+    samples_per_shard: int = Field(1000, ge=1, le=10000, description="Pictures in one tar shard.")
+    maximum_megapixels: float = Field(
+        40.0, gt=0, description="Larger pictures are rejected from their header, before decoding."
+    )
+
+
+class Duplicates(Settings):
+    """When two pictures count as one."""
+
+    distance_bits: int = Field(
+        0, ge=0, le=64, description="Largest Hamming distance of the 64-bit hashes of duplicates."
+    )
+
+
+class Pictures(Settings):
+    """Where pictures come from and how they are kept."""
+
+    sources: list[str] = Field(
+        ["fluent_emoji", "google_emoji", "twitter_emoji"],
+        description="Picture sources, in the order of their picture ids.",
+    )
+    storage: PictureStorage = Field(default_factory=PictureStorage, description="Shard layout.")
+    duplicates: Duplicates = Field(default_factory=Duplicates, description="Near-duplicates.")
+
+
+class TextSource(Settings):
+    """One source of documents and how much of it is used."""
+
+    name: str = Field(description="Name of the text source.")
+    maximum_tokens: int | None = Field(
+        None, ge=1, description="Documents are drawn in hash order up to this many; null = all."
+    )
+
+
+class ColourNotes(Settings):
+    """Template sentences whose colour is measured from the pixels of pictures."""
+
+    share: float = Field(0.11, ge=0, lt=1, description="Share of the training tokens; 0 = none.")
+    held_out_words: bool = Field(
+        True, description="Leave out every name that shares a word with any object of a probe."
+    )
+
+
+class Split(Settings):
+    """How documents fall into train, valid and test: by the hash of their text."""
+
+    valid_fraction: float = Field(0.01, ge=0, lt=0.5, description="Share of validation documents.")
+    test_fraction: float = Field(0.03, ge=0, lt=0.5, description="Share of test documents.")
+
+
+class Text(Settings):
+    """Where text comes from and how it is split."""
+
+    sources: list[TextSource] = Field(
+        [
+            TextSource(name="wordnet_glosses", maximum_tokens=300_000),
+            TextSource(name="encyclopedia_leads", maximum_tokens=200_000),
+            TextSource(name="brown", maximum_tokens=60_000),
+            TextSource(name="reviews", maximum_tokens=60_000),
+            TextSource(name="captions"),
+        ],
+        description="Text sources, each with its cap in tokens.",
+    )
+    colour_notes: ColourNotes = Field(
+        default_factory=ColourNotes, description="Sentences made from pixels."
+    )
+    split: Split = Field(default_factory=Split, description="Train, valid and test.")
+
+
+class Tokenizer(Settings):
+    """The vocabulary that the language model and the encoder's text tower share."""
+
+    kind: Literal["bpe", "clip"] = Field(
+        "bpe", description="'bpe' is trained on the study's text; 'clip' is OpenAI CLIP's."
+    )
+    vocabulary_size: int = Field(
+        4096, ge=300, description="Entries of a trained vocabulary; CLIP's is always 49,408."
+    )
+
+
+class Ingest(Settings):
+    """Raw pictures, text and evaluation sets."""
+
+    mirror: str | None = Field(
+        None, description="Tree <host>/<path> to take raw files from; VALM_MIRROR overrides it."
+    )
+    pictures: Pictures = Field(default_factory=Pictures, description="The image base.")
+    text: Text = Field(default_factory=Text, description="The training text.")
+    tokenizer: Tokenizer = Field(default_factory=Tokenizer, description="The vocabulary.")
+
+
+# --- embed -------------------------------------------------------------------------------------
+
+
+class Embed(Settings):
+    """The encoder of pictures and token states, and the vectors it gives."""
+
+    encoder: Plugin = Field(
+        Plugin(name="two_tower"),
+        description="'two_tower' is trained here; 'open_clip' loads a model and checkpoint.",
+    )
+
+
+# --- retrieve ----------------------------------------------------------------------------------
+
+
+class Query(Settings):
+    """How a token's query is formed: strictly from its past, in windows cut by position only."""
+
+    window_tokens: int = Field(48, ge=2, description="Longest context of a query, in tokens.")
+    stride_tokens: int = Field(24, ge=1, description="Distance of window starts, in tokens.")
+
+
+class Index(Settings):
+    """One faiss index over the picture keys."""
+
+    name: str = Field(description="Name of the index in results and tables.")
+    factory: str = Field(description="faiss factory string, inner product: Flat, IVF64,PQ48x8 ...")
+    nprobe: int = Field(1, ge=1, description="Inverted lists searched per query (IVF only).")
+    recall_floor: float = Field(
+        0.0, ge=0, le=1, description="The study fails if recall@top_k falls below this."
+    )
+
+
+class Recall(Settings):
+    """How the recall of each index is measured against exact search."""
+
+    queries: int = Field(2000, ge=1, description="Token states drawn from the validation text.")
+    at: list[int] = Field([1, 4, 8], description="Values of k for recall@k.")
+
+
+class Retrieve(Settings):
+    """Indices, recall, and the K pictures of every token."""
+
+    query: Query = Field(default_factory=Query, description="Query windows.")
+    indices: list[Index] = Field(
+        [
+            Index(name="exact", factory="Flat", recall_floor=0.999),
+            Index(name="ivf_pq", factory="IVF64,PQ48x8", nprobe=16, recall_floor=0.3),
+        ],
+        description="Indices that are built and compared.",
+    )
+    index: str = Field("exact", description="The index that neighbours are taken from.")
+    top_k: int = Field(4, ge=1, le=64, description="Pictures per token (K).")
+    recall: Recall = Field(default_factory=Recall, description="Recall report.")
+
+    @model_validator(mode="after")
+    def _index_is_built(self) -> Retrieve:
+        names = [index.name for index in self.indices]
+        if self.index not in names:
+            raise ValueError(f"index {self.index!r} is not among indices: {', '.join(names)}")
+        return self
+
+
+# --- models and train --------------------------------------------------------------------------
+
+
+class Trunk(Settings):
+    """The decoder-only transformer that all variants of a study share."""
+
+    layers: int = Field(4, ge=2, description="Transformer blocks.")
+    width: int = Field(192, ge=8, description="Width of the hidden states.")
+    heads: int = Field(4, ge=1, description="Attention heads.")
+    context_tokens: int = Field(64, ge=2, description="Longest input, in tokens.")
+    positions: Literal["sinusoidal", "learned"] = Field(
+        "sinusoidal", description="Position embeddings; the paper's code uses sinusoidal ones."
+    )
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout of embeddings, attention, residuals.")
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> Trunk:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        return self
+
+
+class Variant(Settings):
+    """One model of the study: which fusion reads which pictures."""
+
+    name: str = Field(pattern=r"^[a-z0-9_]+$", description="Name in results and tables.")
+    fusion: Plugin = Field(
+        Plugin(name="none"), description="How pictures enter: 'none' (GPT-2*), 'joint' (VaLM)."
+    )
+    pictures: str = Field(
+        "none", description="What it is given in training: a registered picture control."
+    )
+
+
+class Models(Settings):
+    """The models that are trained, all on the same tokens with the same seeds."""
+
+    trunk: Trunk = Field(default_factory=Trunk, description="The shared transformer.")
+    variants: list[Variant] = Field(
+        [
+            Variant(name="gpt2_star"),
+            Variant(name="valm", fusion=Plugin(name="joint"), pictures="retrieved"),
+            Variant(name="valm_random", fusion=Plugin(name="joint"), pictures="random"),
+            Variant(name="valm_text_state", fusion=Plugin(name="joint"), pictures="text_state"),
+        ],
+        description="GPT-2*, VaLM, and VaLM trained on the controls.",
+    )
+
+
+class Optimiser(Settings):
+    """AdamW and its schedule."""
+
+    learning_rate: float = Field(2e-3, gt=0, description="Peak learning rate.")
+    warmup_steps: int = Field(60, ge=0, description="Linear warm-up from zero.")
+    schedule: Literal["cosine", "inverse_sqrt"] = Field(
+        "cosine", description="After warm-up: cosine to 10 %, or inverse square root (the paper)."
+    )
+    weight_decay: float = Field(0.01, ge=0, description="Decoupled weight decay.")
+    betas: tuple[float, float] = Field((0.9, 0.98), description="Adam's moment decays.")
+    clip_norm: float = Field(2.0, gt=0, description="Largest global gradient norm.")
+
+
+class Train(Settings):
+    """How every variant is trained."""
+
+    seeds: list[int] = Field([1, 2], min_length=1, description="One model of each variant a seed.")
+    steps: int = Field(800, ge=1, description="Optimiser steps.")
+    sequences_per_step: int = Field(16, ge=1, description="Sequences in one step's batch.")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "bfloat16", description="Autocast type of the forward pass; weights stay float32."
+    )
+    optimiser: Optimiser = Field(default_factory=Optimiser, description="AdamW and schedule.")
+    validate_every_steps: int = Field(200, ge=1, description="Steps between validation losses.")
+    validation_tokens: int = Field(8192, ge=1, description="Validation tokens used during training.")
+    checkpoint_every_steps: int = Field(100, ge=1, description="Steps between checkpoints.")
+
+
+# --- evaluate and report -----------------------------------------------------------------------
+
+
+class Statistics(Settings):
+    """Item-level bootstrap intervals and paired tests."""
+
+    bootstrap_samples: int = Field(2000, ge=100, description="Resamples of the items.")
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="Coverage of the intervals.")
+    comparisons: list[tuple[str, str]] = Field(
+        [
+            ("valm", "gpt2_star"),
+            ("valm", "valm_random"),
+            ("valm", "valm_text_state"),
+            ("valm", "valm:permuted"),
+        ],
+        description="Pairs that are tested; 'model:control' names a control at evaluation.",
+    )
+
+
+class Evaluate(Settings):
+    """Tasks, controls and statistics."""
+
+    tasks: list[str] = Field(
+        ["colour", "shape", "size", "held_out_text", "sentiment", "topic"],
+        description="Tasks, each one registered file.",
+    )
+    optional_tasks: list[str] = Field(
+        ["memory_color", "color_terms"],
+        description="Tasks that run where their data can be reached, and say so where not.",
+    )
+    controls: list[str] = Field(
+        ["permuted", "random", "zero"],
+        description="Pictures that models trained on retrieved ones are also evaluated with.",
+    )
+    statistics: Statistics = Field(default_factory=Statistics, description="Intervals and tests.")
+
+
+class Report(Settings):
+    """What the notebooks and the HTML report show."""
+
+    prompts: list[str] = Field(
+        [
+            "the color of a banana is",
+            "the color of a strawberry is",
+            "the color of a frog is",
+            "the color of an elephant is",
+            "the color of a carrot is",
+            "the color of snow is",
+            "a tomato is a fruit",
+            "a fast red car",
+            "the shape of a ball is",
+            "the shape of a pizza box is",
+            "a whale is larger than a mouse",
+            "she gave him a heart",
+        ],
+        description="Prompts whose retrieved pictures are shown.",
+    )

@@ -1,0 +1,109 @@
+"""The verbs of the study: for each its phase, the module that does it, and the keys it reads.
+
+One table serves three readers: rules put a verb's section and code fingerprint into ``params``, the
+command line hands the section over, and the tests hold "this key re-runs exactly these rules".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+from valm.config.study import Study
+from valm.core.fingerprint import code_digest
+from valm.core.registry import did_you_mean
+from valm.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One verb: where its code is and what it reads of the configuration."""
+
+    phase: str
+    module: str
+    reads: tuple[str, ...] = ()
+
+
+VERBS: dict[str, Verb] = {
+    "fetch-source": Verb("ingest", "valm.ingest.fetch"),
+    "write-pictures": Verb("ingest", "valm.ingest.pictures", ("ingest.pictures.storage", "seed")),
+    "list-pictures": Verb(
+        "ingest",
+        "valm.ingest.picture_list",
+        ("ingest.pictures.sources", "ingest.pictures.duplicates"),
+    ),
+    "write-text": Verb("ingest", "valm.ingest.text", ("seed",)),
+    "train-tokenizer": Verb(
+        "ingest", "valm.ingest.tokenizer", ("ingest.tokenizer", "ingest.text.split", "seed")
+    ),
+    "write-tokens": Verb("ingest", "valm.ingest.tokens", ("ingest.text", "seed")),
+    "extract-features": Verb("embed", "valm.embed.features", ("embed.encoder",)),
+    "make-encoder": Verb("embed", "valm.embed.make", ("embed.encoder", "seed")),
+    "embed-pictures": Verb("embed", "valm.embed.pictures", ()),
+    "build-index": Verb("retrieve", "valm.retrieve.index", ("retrieve.indices", "seed")),
+    "measure-recall": Verb(
+        "retrieve",
+        "valm.retrieve.recall",
+        ("retrieve.query", "retrieve.recall", "retrieve.indices", "retrieve.top_k", "seed"),
+    ),
+    "find-neighbours": Verb(
+        "retrieve", "valm.retrieve.neighbours", ("retrieve.query", "retrieve.top_k")
+    ),
+    "train-model": Verb(
+        "train", "valm.train.fit", ("models.trunk", "models.variants", "train", "seed")
+    ),
+    "prepare-task": Verb(
+        "evaluate", "valm.evaluate.prepare", ("retrieve.query", "retrieve.top_k", "seed")
+    ),
+    "evaluate-model": Verb(
+        "evaluate", "valm.evaluate.predict", ("evaluate.controls", "models.variants", "seed")
+    ),
+    "score-models": Verb("evaluate", "valm.evaluate.score", ("evaluate", "train.seeds", "seed")),
+    "run-notebook": Verb("report", "valm.report.notebooks", ("report",)),
+    "write-report": Verb("report", "valm.report.page", ()),
+}
+
+# Lists of named entries of which a rule takes one: only that entry is in its section.
+CHOSEN_BY = {
+    "retrieve.indices": "index",
+    "models.variants": "model",
+}
+
+
+def verb_named(name: str) -> Verb:
+    """Look a verb up.
+
+    Raises:
+        ConfigError: There is no such verb.
+    """
+    if name not in VERBS:
+        raise ConfigError(f"there is no verb {name!r}", cure=did_you_mean(name, VERBS))
+    return VERBS[name]
+
+
+def section_for(study: Study, verb: str, **choices: str | int) -> dict[str, Any]:
+    """The nodes of the configuration that a verb reads, by dotted key path, as plain data.
+
+    A choice narrows a list of named entries to the chosen one: training ``valm`` does not read
+    what the other variants are.
+    """
+    data = study.model_dump(mode="json")
+    section: dict[str, Any] = {}
+    for path in verb_named(verb).reads:
+        node = reduce(lambda tree, key: tree[key], path.split("."), data)
+        chosen = choices.get(CHOSEN_BY.get(path, ""))
+        if chosen is not None:
+            node = [entry for entry in node if entry["name"] == chosen]
+            if not node:
+                names = [entry["name"] for entry in reduce(lambda t, k: t[k], path.split("."), data)]
+                raise ConfigError(f"no {path} named {chosen!r}", cure=did_you_mean(str(chosen), names))
+        section[path] = node
+    if verb == "train-model":
+        section["train"] = {key: value for key, value in section["train"].items() if key != "seeds"}
+    return section
+
+
+def code_for(verb: str, *plugin_modules: str) -> str:
+    """Fingerprint of the code behind a verb and the plug-ins that a job of it uses."""
+    return code_digest(verb_named(verb).module, *plugin_modules)

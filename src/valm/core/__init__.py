@@ -1,0 +1,1 @@
+"""What every phase stands on: atomic files, manifests, digests, seeds, registries, progress."""

@@ -1,0 +1,88 @@
+"""A job: one verb with the config section, code fingerprint and choices that it was handed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, TypeAdapter
+
+from valm.core.digest import digest_data
+from valm.core.manifest import Manifest, read_manifest, write_manifest
+from valm.core.work import work_directory
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every verb gets first.
+
+    Attributes:
+        verb: The verb's name.
+        section: The nodes of the configuration that the verb reads, by dotted key path.
+        code: Fingerprint of the code behind the verb.
+        choices: What the rule's wildcards chose (a split, a model, a seed).
+        threads: Threads that the job may use.
+    """
+
+    verb: str
+    section: Mapping[str, Any]
+    code: str
+    choices: Mapping[str, str | int] = field(default_factory=dict)
+    threads: int = 1
+
+    @property
+    def config_digest(self) -> str:
+        """Digest of section and choices."""
+        return digest_data({"section": dict(self.section), "choices": dict(self.choices)})
+
+    def settings(self, path: str, model: type[M]) -> M:
+        """The node at a key path, as its settings model."""
+        return model.model_validate(self.section[path])
+
+    def value(self, path: str, kind: type[Any] | Any) -> Any:
+        """The leaf at a key path, validated as a type (``int``, ``list[str]``, ...)."""
+        return TypeAdapter(kind).validate_python(self.section[path])
+
+    @property
+    def seed(self) -> int:
+        """The study's seed."""
+        return int(self.section["seed"])
+
+    def fingerprint(self, parents: Iterable[Path] = ()) -> str:
+        """Digest of everything the result depends on: config, code and inputs."""
+        digests = sorted(read_manifest(path).digest for path in parents)
+        return digest_data([self.config_digest, self.code, digests])
+
+    @contextmanager
+    def work(self, parents: Iterable[Path] = ()) -> Iterator[Path]:
+        """Hold this job's work directory, which a killed run of the same job has left as it was."""
+        with work_directory(self.verb, self.fingerprint(parents)) as directory:
+            yield directory
+
+    def finish(
+        self,
+        manifest: Path,
+        *,
+        kind: str,
+        rows: int,
+        files: Iterable[Path],
+        parents: Iterable[Path] = (),
+        facts: Mapping[str, Any] | None = None,
+    ) -> Manifest:
+        """Write the manifest of the finished result; the last thing a verb does."""
+        return write_manifest(
+            manifest,
+            kind=kind,
+            rows=rows,
+            files=files,
+            producer=self.verb,
+            config_digest=self.config_digest,
+            code_digest=self.code,
+            parents=parents,
+            facts=facts,
+        )

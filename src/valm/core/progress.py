@@ -1,0 +1,102 @@
+"""Progress: a rich bar on a terminal, a plain line now and then in a log, and ``progress.json``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from valm.core.atomic import write_json
+from valm.core.logs import logger
+
+T = TypeVar("T")
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class Tracker:
+    """Counts units done, as a context manager; ``advance`` is cheap enough for each batch.
+
+    Args:
+        what: What is being done ("embedding pictures").
+        total: Number of units.
+        unit: What is counted ("pictures", "tokens").
+        file: Where to keep ``progress.json``, if anywhere.
+    """
+
+    def __init__(self, what: str, total: int, unit: str, file: Path | None = None):
+        self.what, self.total, self.unit, self.file = what, total, unit, file
+        self.done, self.note = 0, ""
+        self._start = self._last = time.monotonic()
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> Tracker:
+        if sys.stderr.isatty():
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[note]}"),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+            )
+            self._bar = Progress(*columns, console=Console(stderr=True))
+            self._bar.start()
+            self._task = self._bar.add_task(self.what, total=self.total, note="")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._tell(final=error is None)
+        if self._bar is not None:
+            self._bar.stop()
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        """Count ``count`` more units; ``note`` (a loss, a rate) is shown beside them."""
+        self.done += count
+        self.note = note
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self.done, note=note)
+        if time.monotonic() - self._last >= SECONDS_BETWEEN_LINES:
+            self._tell(final=False)
+
+    def _tell(self, final: bool) -> None:
+        self._last = time.monotonic()
+        elapsed = max(self._last - self._start, 1e-9)
+        rate = self.done / elapsed
+        remaining = (self.total - self.done) / rate if rate else 0.0
+        if self._bar is None:
+            eta = f"in {elapsed:.0f} s" if final else f"{remaining:.0f} s left"
+            logger.info(
+                "%s: %s of %s %s (%.3g/s), %s %s",
+                self.what, f"{self.done:,}", f"{self.total:,}", self.unit, rate, eta, self.note,
+            )  # fmt: skip
+        if self.file is not None:
+            state = {"what": self.what, "done": self.done, "total": self.total, "unit": self.unit}
+            timing = {"seconds": round(elapsed, 1), "seconds_left": round(remaining, 1)}
+            write_json(self.file, state | timing | {"note": self.note})
+
+
+def track(items: Iterable[T], what: str, total: int, unit: str) -> Iterator[T]:
+    """Yield the items one by one, showing progress."""
+    with Tracker(what, total, unit) as tracker:
+        for item in items:
+            yield item
+            tracker.advance()

@@ -1,0 +1,40 @@
+"""Work directories: where a killed job leaves what it can continue from.
+
+``work/<verb>/<fingerprint>/`` is unknown to Snakemake, which deletes declared outputs when a job
+starts again. The fingerprint covers config section, code and parents, so stale state is never met.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from valm.errors import BusyError
+
+WORK_ROOT = "VALM_WORK"
+
+
+@contextmanager
+def work_directory(verb: str, fingerprint: str) -> Iterator[Path]:
+    """Hold ``work/<verb>/<fingerprint>/`` alone for the time of the block.
+
+    The root is the environment's VALM_WORK, else ``work`` in the current folder.
+
+    Raises:
+        BusyError: Another process holds it. The lock ends with its process, kill -9 included.
+    """
+    directory = Path(os.environ.get(WORK_ROOT, "work")) / verb / fingerprint
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BusyError(
+                "another process is doing the same work",
+                where=directory,
+                cure="wait for it to end, or stop it, and run the command again",
+            ) from error
+        yield directory

@@ -1,0 +1,1 @@
+"""Models meet tasks and controls; scores with intervals come out."""

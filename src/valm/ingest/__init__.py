@@ -1,0 +1,1 @@
+"""Raw pictures, text and evaluation sets become shards, streams and pinned files."""

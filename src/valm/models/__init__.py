@@ -1,0 +1,1 @@
+"""Tensors in, tensors out: the transformer and the fusions."""

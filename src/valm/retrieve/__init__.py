@@ -1,0 +1,1 @@
+"""Vectors become indices, and every token gets its K pictures."""

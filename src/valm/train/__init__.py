@@ -1,0 +1,1 @@
+"""Token streams and neighbours become trained models."""
