@@ -1,0 +1,54 @@
+"""Checks the names of plug-ins in a study against the registries that it is handed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from valm.config.study import Study
+from valm.core.registry import Registry
+from valm.errors import ConfigError
+
+
+def named_plugins(study: Study) -> dict[str, list[str]]:
+    """The plug-in names that a study uses, by the key path they stand at."""
+    variants = study.models.variants
+    return {
+        "ingest.pictures.sources": study.ingest.pictures.sources,
+        "ingest.text.sources": [source.name for source in study.ingest.text.sources],
+        "embed.encoder": [study.embed.encoder.name],
+        "models.variants[].fusion": [variant.fusion.name for variant in variants],
+        "models.variants[].pictures": [variant.pictures for variant in variants],
+        "evaluate.tasks": study.evaluate.tasks,
+        "evaluate.optional_tasks": study.evaluate.optional_tasks,
+        "evaluate.controls": study.evaluate.controls,
+    }
+
+
+def check_plugins(study: Study, registries: Mapping[str, Registry[object]]) -> Study:
+    """Return the study if every plug-in it names is registered and no name is listed twice.
+
+    Args:
+        registries: The registry for each key path of ``named_plugins``.
+
+    Raises:
+        ConfigError: Naming key path and plug-in, with the closest registered name.
+    """
+    for path, names in named_plugins(study).items():
+        for name in names:
+            try:
+                registries[path].module(name)
+            except ConfigError as error:
+                raise ConfigError(error.what, where=path, cure=error.cure) from error
+    _check_unique("models.variants", [variant.name for variant in study.models.variants])
+    _check_unique("retrieve.indices", [index.name for index in study.retrieve.indices])
+    for path in ("ingest.pictures.sources", "ingest.text.sources", "evaluate.tasks"):
+        _check_unique(path, named_plugins(study)[path])
+    return study
+
+
+def _check_unique(path: str, names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ConfigError(f"{name!r} is listed twice", where=path, cure="remove one of them")
+        seen.add(name)

@@ -1,0 +1,95 @@
+"""The configuration: strict, merged over the default, with errors that name the cure."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from valm.cli.registries import checked_study
+from valm.config.document import default_yaml, documents
+from valm.config.study import Study, load_study, merge, parse_study
+from valm.config.verbs import VERBS, section_for
+from valm.errors import ConfigError
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("path", documents(), ids=str)
+def test_generated_documents_have_not_drifted(path: Path) -> None:
+    same = (ROOT / path).read_text(encoding="utf-8") == documents()[path]
+    assert same, "a generated document differs from the settings models; run: valm write-config"
+
+
+def test_the_written_default_reads_back_as_the_default() -> None:
+    assert parse_study(yaml.safe_load(default_yaml())) == Study()
+
+
+def test_every_shipped_study_is_valid() -> None:
+    for study in sorted((ROOT / "config/studies").glob("*.yaml")):
+        checked = checked_study([ROOT / "config.yaml", study])
+        assert checked.study == study.stem
+
+
+@pytest.mark.parametrize(
+    "data, message",
+    [
+        ({"train": {"optimiser": {"learing_rate": 1}}}, "did you mean 'learning_rate'"),
+        ({"retrive": {}}, "did you mean 'retrieve'"),
+        ({"retrieve": {"index": "hnsw"}}, "'hnsw' is not among"),
+        ({"retrieve": {"top_k": 0}}, "retrieve.top_k"),
+        ({"models": {"trunk": {"width": 190}}}, "not a multiple of heads"),
+        ({"models": {"variants": [{"name": "x", "fusoin": {}}]}}, "did you mean 'fusion'"),
+    ],
+)
+def test_wrong_keys_and_values_are_named(data: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        parse_study(data)
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "data, message",
+    [
+        ({"evaluate": {"tasks": ["color"]}}, r"evaluate.tasks.*did you mean 'colour'"),
+        ({"models": {"variants": [{"name": "a"}, {"name": "a"}]}}, "listed twice"),
+    ],
+)
+def test_wrong_plugin_names_are_named(data: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match="(?s)" + message):
+        checked_study(data)
+
+
+def test_lists_replace_and_mappings_merge() -> None:
+    base = {"a": {"x": 1, "y": [1, 2]}, "b": 1}
+    assert merge(base, {"a": {"y": [3]}}) == {"a": {"x": 1, "y": [3]}, "b": 1}
+
+
+def test_unreadable_files_are_config_errors(tmp_path: Path) -> None:
+    for text in ("a: [", "- 1", "\tx"):
+        (tmp_path / "c.yaml").write_text(text)
+        with pytest.raises(ConfigError):
+            load_study([tmp_path / "c.yaml"])
+    with pytest.raises(ConfigError):
+        load_study([tmp_path / "missing.yaml"])
+
+
+def test_a_verb_is_handed_only_what_it_reads() -> None:
+    section = section_for(Study(), "find-neighbours", split="train")
+    assert set(section) == {"retrieve.query", "retrieve.top_k"}
+
+
+def test_training_one_model_reads_neither_the_others_nor_the_list_of_seeds() -> None:
+    small = Study()
+    other = small.model_copy(
+        update={"train": small.train.model_copy(update={"seeds": [1, 2, 3]})}
+    )
+    assert section_for(small, "train-model", model="valm") == section_for(
+        other, "train-model", model="valm"
+    )
+    (variant,) = section_for(small, "train-model", model="valm")["models.variants"]
+    assert variant["name"] == "valm"
+
+
+def test_every_verb_reads_keys_that_exist() -> None:
+    for verb in VERBS:
+        section_for(Study(), verb)
