@@ -119,7 +119,7 @@ def _faiss() -> Finding:
         import faiss
     except ImportError as error:
         return Finding("faiss", f"not importable: {error}", False, "make environment")
-    return Finding("faiss", f"{faiss.__version__}, {faiss.get_num_gpus()} GPUs" if hasattr(faiss, "get_num_gpus") else str(faiss.__version__))
+    return Finding("faiss", f"{faiss.__version__} ({faiss.get_num_gpus()} GPUs)")
 
 
 def _npm() -> Finding:

@@ -7,7 +7,6 @@ command line hands the section over, and the tests hold "this key re-runs exactl
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
 from typing import Any
 
 from valm.config.study import Study
@@ -91,17 +90,26 @@ def section_for(study: Study, verb: str, **choices: str | int) -> dict[str, Any]
     data = study.model_dump(mode="json")
     section: dict[str, Any] = {}
     for path in verb_named(verb).reads:
-        node = reduce(lambda tree, key: tree[key], path.split("."), data)
+        node = _node_at(data, path)
         chosen = choices.get(CHOSEN_BY.get(path, ""))
-        if chosen is not None:
-            node = [entry for entry in node if entry["name"] == chosen]
-            if not node:
-                names = [entry["name"] for entry in reduce(lambda t, k: t[k], path.split("."), data)]
-                raise ConfigError(f"no {path} named {chosen!r}", cure=did_you_mean(str(chosen), names))
-        section[path] = node
+        section[path] = node if chosen is None else [_entry_named(node, path, str(chosen))]
     if verb == "train-model":
         section["train"] = {key: value for key, value in section["train"].items() if key != "seeds"}
     return section
+
+
+def _node_at(data: Any, path: str) -> Any:
+    for key in path.split("."):
+        data = data[key]
+    return data
+
+
+def _entry_named(entries: list[dict[str, Any]], path: str, name: str) -> dict[str, Any]:
+    for entry in entries:
+        if entry["name"] == name:
+            return entry
+    names = [entry["name"] for entry in entries]
+    raise ConfigError(f"no entry named {name!r}", where=path, cure=did_you_mean(name, names))
 
 
 def code_for(verb: str, *plugin_modules: str) -> str:
