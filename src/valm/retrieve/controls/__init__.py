@@ -1,0 +1,1 @@
+"""What a token is given: one registered file a control, numpy only (``valm.retrieve.given``)."""

@@ -1,0 +1,31 @@
+"""The pictures of other tokens: the table's rows are shuffled once, all else stays.
+
+Every statistic of the retrieved rows survives (how often each distinct row comes, which tokens
+share one, how many are found), only which picture it is does not. What a model trained on retrieved
+pictures loses here, it had read off the right pictures.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from valm.retrieve.given import Given
+
+
+class Permuted:
+    """One permutation of the picture table for all tokens."""
+
+    def pictures(
+        self,
+        ids: NDArray[np.int32],
+        values: NDArray[np.float16],
+        table_rows: int,
+        generator: np.random.Generator,
+    ) -> Given:
+        """Send every row through the permutation that the generator draws first."""
+        shuffled = generator.permutation(table_rows).astype(np.int32)
+        return Given(mask=ids >= 0, ids=shuffled[np.maximum(ids, 0)])
+
+
+PLUGIN = Permuted()

@@ -1,0 +1,25 @@
+"""Each token's own nearest pictures: no control, the treatment."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from valm.retrieve.given import Given
+
+
+class Retrieved:
+    """The rows as they were found; where nothing was found, row 0 behind a False mask."""
+
+    def pictures(
+        self,
+        ids: NDArray[np.int32],
+        values: NDArray[np.float16],
+        table_rows: int,
+        generator: np.random.Generator,
+    ) -> Given:
+        """Nothing is drawn and nothing changed."""
+        return Given(mask=ids >= 0, ids=np.maximum(ids, 0))
+
+
+PLUGIN = Retrieved()
