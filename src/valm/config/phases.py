@@ -65,7 +65,7 @@ class ColourNotes(Settings):
 class Split(Settings):
     """How documents fall into train, valid and test: by the hash of their text."""
 
-    valid_fraction: float = Field(0.01, ge=0, lt=0.5, description="Share of validation documents.")
+    valid_fraction: float = Field(0.02, ge=0, lt=0.5, description="Share of validation documents.")
     test_fraction: float = Field(0.03, ge=0, lt=0.5, description="Share of test documents.")
 
 
@@ -130,6 +130,15 @@ class Query(Settings):
 
     window_tokens: int = Field(48, ge=2, description="Longest context of a query, in tokens.")
     stride_tokens: int = Field(24, ge=1, description="Distance of window starts, in tokens.")
+
+    @model_validator(mode="after")
+    def _windows_leave_no_gap(self) -> Query:
+        if self.stride_tokens > self.window_tokens:
+            raise ValueError(
+                f"stride_tokens {self.stride_tokens} is larger than window_tokens"
+                f" {self.window_tokens}: tokens between two windows would have no query"
+            )
+        return self
 
 
 class Index(Settings):

@@ -34,7 +34,7 @@ VERBS: dict[str, Verb] = {
     ),
     "write-text": Verb("ingest", "valm.ingest.text", ("seed",)),
     "train-tokenizer": Verb(
-        "ingest", "valm.ingest.tokenizer", ("ingest.tokenizer", "ingest.text.split", "seed")
+        "ingest", "valm.ingest.tokenizer", ("ingest.tokenizer", "ingest.text.sources", "ingest.text.split")
     ),
     "write-tokens": Verb("ingest", "valm.ingest.tokens", ("ingest.text", "seed")),
     "extract-features": Verb("embed", "valm.embed.features", ("embed.encoder",)),
@@ -48,6 +48,11 @@ VERBS: dict[str, Verb] = {
     ),
     "find-neighbours": Verb(
         "retrieve", "valm.retrieve.neighbours", ("retrieve.query", "retrieve.top_k")
+    ),
+    "show-pictures": Verb(
+        "retrieve",
+        "valm.retrieve.explain",
+        ("report.prompts", "retrieve.query", "retrieve.top_k"),
     ),
     "train-model": Verb(
         "train", "valm.train.fit", ("models.trunk", "models.variants", "train", "seed")
