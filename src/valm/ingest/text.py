@@ -1,0 +1,82 @@
+"""``write-text``: one text source becomes cleaned documents in CC-100's layout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from valm.core.job import Job
+from valm.core.logs import logger
+from valm.core.manifest import read_manifest
+from valm.errors import SourceError
+from valm.ingest.cleaning import clean_text
+from valm.ingest.documents import KIND, document_writer
+from valm.ingest.sources import raw_path
+from valm.ingest.text_sources import TEXT_SOURCES, TextInputs
+
+
+def write_text(
+    job: Job, *, source: str, raw: Sequence[Path], pictures: Path | None, output: Path
+) -> None:
+    """Write ``NAME.txt.xz`` and, if the documents have groups, ``NAME.groups.txt.xz``.
+
+    Args:
+        source: Name of the text source.
+        raw: Manifests of the raw files that it reads.
+        pictures: Manifest of the picture list, for sources that speak of pictures.
+        output: ``NAME.manifest.json``.
+
+    Raises:
+        SourceError: A raw file is not available, or no document came of it.
+    """
+    plugin = TEXT_SOURCES.get(source)
+    files = {_source_name(path): _available(path) for path in raw}
+    inputs = TextInputs(files, pictures, job.seed)
+    target, groups = (
+        output.with_name(f"{source}.txt.xz"),
+        output.with_name(f"{source}.groups.txt.xz"),
+    )
+    documents = words = characters = 0
+    with ExitStack() as stack:
+        write = stack.enter_context(document_writer(target))
+        write_group = stack.enter_context(document_writer(groups)) if plugin.grouped else None
+        for document in plugin.documents(inputs):
+            text = clean_text(document.text, plugin.third_party)
+            if not text:
+                continue
+            write(text)
+            if write_group is not None:
+                write_group(document.group)
+            documents += 1
+            words += len(text.split())
+            characters += len(text)
+    if not documents:
+        raise SourceError(f"the text source {source!r} gave no document", cure="check its inputs")
+    facts: dict[str, Any] = {"source": source, "words": words, "characters": characters}
+    facts["licences"] = {_source_name(path): read_manifest(path).facts["licence"] for path in raw}
+    job.finish(
+        output,
+        kind=KIND,
+        rows=documents,
+        files=[target, groups] if plugin.grouped else [target],
+        parents=[*raw, *([pictures] if pictures else [])],
+        facts=facts,
+    )
+    logger.info("%s: %s documents, %s words", source, f"{documents:,}", f"{words:,}")
+
+
+def _source_name(manifest: Path) -> str:
+    return manifest.name.removesuffix(".manifest.json")
+
+
+def _available(manifest: Path) -> Path:
+    path = raw_path(manifest)
+    if path is None:
+        raise SourceError(
+            f"a raw file is not available: {read_manifest(manifest).facts['reason']}",
+            where=manifest,
+            cure="reach its source, or take the text source out of ingest.text.sources",
+        )
+    return path

@@ -1,0 +1,112 @@
+"""The vocabulary that the language model and the encoder's text tower share.
+
+Both kinds are ``tokenizers`` files with the same properties: lower-case, each digit a token of its
+own, a word the same tokens wherever it stands, and an end of text that no text can spell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import tokenizers
+
+from valm.config.phases import Split, TextSource
+from valm.config.phases import Tokenizer as Settings
+from valm.core.atomic import write_text
+from valm.core.job import Job
+from valm.core.logs import logger
+from valm.core.manifest import read_manifest
+from valm.ingest.bpe_tokenizer import train_bpe
+from valm.ingest.clip_tokenizer import clip_bpe
+from valm.ingest.corpus import SPLITS, draw_documents, survey
+from valm.ingest.probes import answer_words
+
+KIND = "tokenizer"
+FILE = "tokenizer.json"
+START_OF_TEXT, END_OF_TEXT = "<|startoftext|>", "<|endoftext|>"
+
+
+class Tokenizer:
+    """Text to ids and back.
+
+    Args:
+        core: A byte-level BPE whose vocabulary holds ``<|endoftext|>`` as an entry that no merge
+            reaches, so that a text which contains these characters cannot end its document.
+    """
+
+    def __init__(self, core: tokenizers.Tokenizer):
+        vocabulary = core.get_vocab()
+        self._core = core
+        self.end_of_text = vocabulary[END_OF_TEXT]
+        self.vocabulary_size = len(vocabulary)
+        self.longest_token = max(map(len, vocabulary))  # in bytes, one character each
+
+    def normalise(self, text: str) -> str:
+        """The text as the tokens spell it: lower-case, NFC, single spaces."""
+        return str(self._core.normalizer.normalize_str(text)).strip()
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a text, without end of text."""
+        return list(self._core.encode(text).ids)
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids of several texts; a few times faster than one by one."""
+        return [encoding.ids for encoding in self._core.encode_batch_fast(list(texts))]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The normalised text of ids; a newline where a text ends."""
+        texts: list[list[int]] = [[]]
+        for token in ids:
+            if token == self.end_of_text:
+                texts.append([])
+            else:
+                texts[-1].append(token)
+        return "\n".join(self._core.decode(part).strip() for part in texts)
+
+    def token_text(self, token: int) -> str:
+        """One token's characters, its space included; parts of a character as replacement marks."""
+        return END_OF_TEXT if token == self.end_of_text else str(self._core.decode([token]))
+
+
+def load_tokenizer(manifest: Path) -> Tokenizer:
+    """Load the tokenizer that ``train-tokenizer`` wrote."""
+    read_manifest(manifest, KIND)
+    return Tokenizer(tokenizers.Tokenizer.from_file(str(manifest.with_name(FILE))))
+
+
+def train_tokenizer(job: Job, *, text: Sequence[Path], output: Path) -> None:
+    """Write ``tokenizer.json``: CLIP's vocabulary, or one trained on the study's training split.
+
+    Args:
+        text: Manifests of the text sources. A source's cap holds here too, in words.
+        output: ``tokenizer.manifest.json``.
+    """
+    settings = job.settings("ingest.tokenizer", Settings)
+    if settings.kind == "clip":
+        core = clip_bpe(START_OF_TEXT, END_OF_TEXT)
+    else:
+        sources = job.value("ingest.text.sources", list[TextSource])
+        core = _trained(text, settings, job.settings("ingest.text.split", Split), sources)
+    tokenizer = Tokenizer(core)
+    target = output.with_name(FILE)
+    write_text(target, core.to_str() + "\n")
+    answers = {word: len(tokenizer.encode(word)) for word in answer_words()}
+    facts = {
+        "kind": settings.kind,
+        "end_of_text_id": tokenizer.end_of_text,
+        "answers_of_several_tokens": [word for word, tokens in answers.items() if tokens > 1],
+    }
+    rows = tokenizer.vocabulary_size
+    job.finish(output, kind=KIND, rows=rows, files=[target], parents=text, facts=facts)
+    logger.info("%s vocabulary of %s entries", settings.kind, f"{rows:,}")
+
+
+def _trained(
+    text: Sequence[Path], settings: Settings, split: Split, sources: Sequence[TextSource]
+) -> tokenizers.Tokenizer:
+    corpus = survey(text, split)
+    caps = dict.fromkeys(corpus.names) | {s.name: s.maximum_tokens for s in sources}
+    chosen = draw_documents(corpus, corpus.words, caps) & (corpus.split == SPLITS.index("train"))
+    texts = (document for _, document in corpus.read(chosen))
+    return train_bpe(texts, settings.vocabulary_size, answer_words(), END_OF_TEXT)
