@@ -64,8 +64,8 @@ VERBS: dict[str, Verb] = {
         "evaluate", "valm.evaluate.predict", ("evaluate.controls", "models.variants", "seed")
     ),
     "score-models": Verb("evaluate", "valm.evaluate.score", ("evaluate", "train.seeds", "seed")),
-    "run-notebook": Verb("report", "valm.report.notebooks", ("report",)),
-    "write-report": Verb("report", "valm.report.page", ()),
+    "run-notebook": Verb("report", "valm.report.notebooks", ("study",)),
+    "write-report": Verb("report", "valm.report.page", ("study",)),
 }
 
 # Lists of named entries of which a rule takes one: only that entry is in its section.

@@ -1,0 +1,177 @@
+"""The findings: a paragraph made from the statistics, the differences it rests on, costs, provenance."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+import polars as pl
+
+from valm.core.manifest import Manifest
+from valm.report import provenance
+from valm.report.chapters.evaluate import read_scores
+from valm.report.chapters.ingest import COLOUR_NOTES
+from valm.report.comparisons import Verdict, headline_metrics, headlines, read_comparisons
+from valm.report.costs import PHASES, rule_costs
+from valm.report.exhibits import Exhibit, Passage, missing, paragraphs
+from valm.report.figures import confusion, differences
+from valm.report.findings import COLOUR_TASKS, Findings, Score, Setting, findings
+from valm.report.numbers import duration, interval, number, size, with_interval
+from valm.report.results import Results
+from valm.report.score_tables import POOLED
+from valm.report.style import model_label, readable
+from valm.report.tables import as_text, table
+
+MIB = 1 << 20
+
+
+def read_findings(results: str | Path) -> Findings:
+    """What the study's scores and comparisons allow to be said."""
+    study = Results(Path(results))
+    scores = read_scores(study)
+    tested = read_comparisons(study.frame("evaluate", "comparisons.parquet"), scores)
+    return findings(_setting(study, scores), headlines(tested, scores), _score_map(scores))
+
+
+def text(results: str | Path) -> Exhibit:
+    """The findings in plain words."""
+    said = read_findings(results)
+    return Passage(
+        f'<p class="lead">{escape(said.headline)}</p>{paragraphs(*said.paragraphs).html}'
+    )
+
+
+def verdicts(results: str | Path) -> Exhibit:
+    """The main colour task's differences, each with its interval and what may be said of it."""
+    key = read_findings(results).key
+    if not key:
+        return missing("tested differences on a colour task")
+    words = {Verdict.GAIN: "gain", Verdict.LOSS: "loss", Verdict.OPEN: "open"}
+    items = "".join(
+        f'<li class="{words[c.verdict]}"><span class="against">against {escape(model_label(*c.second))}</span>'
+        f'<span class="difference">{with_interval(c.difference, None, None, c.unit, sign=True)}</span>'
+        f'<span class="interval">{interval(c.low, c.high, c.unit, sign=True)} points</span>'
+        f'<span class="word">{c.verdict.value}</span></li>'
+        for c in key
+    )
+    return Passage(f'<ul class="verdicts">{items}</ul>')
+
+
+def colour_differences(results: str | Path) -> Exhibit:
+    """The differences on all colour tasks, with intervals."""
+    study = Results(Path(results))
+    scores = read_scores(study)
+    tested = read_comparisons(study.frame("evaluate", "comparisons.parquet"), scores)
+    colour = [c for task in COLOUR_TASKS for c in headlines(tested, scores) if c.task == task]
+    return differences(colour) if colour else missing("tested differences on a colour task")
+
+
+def colour_confusion(results: str | Path) -> Exhibit:
+    """Which colours the models name for things of each colour."""
+    answers = Results(Path(results)).frame("evaluate", "answers.parquet")
+    return missing("stored answers on a colour task") if answers.is_empty() else confusion(answers)
+
+
+def costs(results: str | Path) -> Exhibit:
+    """Wall time, processor time and peak memory of every rule, from Snakemake's benchmarks."""
+    frame = rule_costs(Results(Path(results)).benchmarks())
+    if frame.is_empty():
+        return missing("benchmarks: it was not run by Snakemake")
+    shown = as_text(
+        frame.with_columns(peak=pl.col("peak_mib") * MIB), phase=readable, rule=readable, jobs=number,
+        seconds=duration, cpu_seconds=duration, peak=size,
+    )  # fmt: skip
+    total = duration(float(frame["seconds"].sum()))
+    caption = f"What each rule cost, over all its jobs: {total} if they ran one after another. Peak memory is that of the largest job."
+    labels = {
+        "rule": "Rule", "jobs": "Jobs", "seconds": "Wall time", "cpu_seconds": "Processor time",
+        "peak": "Peak memory",
+    }  # fmt: skip
+    right = ("jobs", "seconds", "cpu_seconds", "peak")
+    return table("costs", caption, shown, data=frame, labels=labels, group="phase", right=right)
+
+
+def models(results: str | Path) -> Exhibit:
+    """Every trained variant with its seeds and number of parameters."""
+    frame = provenance.seeds(Results(Path(results)).manifests("train"))
+    if frame.is_empty():
+        return missing("trained models")
+    shown = as_text(frame, model=model_label, seeds=str, parameters=number)
+    labels = {"model": "Model", "seeds": "Seeds", "parameters": "Parameters"}
+    return table(
+        "models",
+        "The models and their seeds.",
+        shown,
+        data=frame,
+        labels=labels,
+        right=("parameters",),
+    )
+
+
+def artifacts(results: str | Path) -> Exhibit:
+    """Every artifact with the digests of its configuration, code and manifest."""
+    study = Results(Path(results))
+    made = {
+        f"{phase}/{name}": m for phase in PHASES[:-1] for name, m in study.manifests(phase).items()
+    }
+    frame = provenance.artifacts(made)
+    if frame.is_empty():
+        return missing("artifacts")
+    shown = as_text(
+        frame, artifact=str, kind=str, rows=number, bytes=size, config=str, code=str, digest=str
+    )
+    caption = "Every artifact: what it was configured by, what code made it, and the digest of its manifest."
+    labels = {
+        "artifact": "Artifact", "kind": "Kind", "rows": "Rows", "bytes": "Size", "config": "Config",
+        "code": "Code", "digest": "Manifest",
+    }  # fmt: skip
+    return table("artifacts", caption, shown, data=frame, labels=labels, right=("rows", "bytes"))
+
+
+def versions(results: str | Path) -> Exhibit:
+    """Versions of Python and the packages in this environment."""
+    caption = "Versions in the environment that wrote this report."
+    return table(
+        "versions",
+        caption,
+        provenance.versions(),
+        labels={"package": "Package", "version": "Version"},
+    )
+
+
+def _setting(study: Results, scores: pl.DataFrame) -> Setting:
+    tokens = study.manifest("ingest", "tokens", "tokens")
+    listed = study.manifest("ingest", "pictures", "list")
+    missed = scores.filter(pl.col("status") != "measured") if len(scores) else scores
+    return Setting(
+        trained_with={
+            m.facts["variant"]: m.facts["pictures"] for m in study.manifests("train").values()
+        },
+        notes_share=_notes_share(tokens) if tokens else 0.0,
+        pictures=listed.rows if listed else 0,
+        unavailable={row["task"]: row["note"] for row in missed.to_dicts()},
+    )
+
+
+def _notes_share(tokens: Manifest) -> float:
+    """Share of the training tokens that are colour notes."""
+    train = tokens.facts["splits"]["train"]
+    notes = train["by_source"].get(COLOUR_NOTES)
+    return notes["tokens"] / train["tokens"] if notes else 0.0
+
+
+def _score_map(scores: pl.DataFrame) -> dict[tuple[str, str, str], Score]:
+    """Pooled scores on each task's headline metric, by task, model and control."""
+    metrics = headline_metrics(scores)
+    if not metrics:
+        return {}
+    rows = scores.filter(
+        (pl.col("seed") == POOLED) & (pl.col("definition") == "corrected")
+    ).to_dicts()
+    return {
+        (row["task"], row["model"], row["control"]): Score(
+            row["value"], row["low"], row["high"], row["majority"]
+        )
+        for row in rows
+        if metrics.get(row["task"]) == row["metric"]
+    }

@@ -1,0 +1,170 @@
+"""Frames as figures of training and retrieval: losses, speed, recall. Pure; nothing is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+
+from valm.report.drawing import canvas, finished, house_style
+from valm.report.exhibits import Figure
+from valm.report.style import INK, NEUTRAL, model_colour, model_label, word_colour
+
+SMOOTHING_SHARE = 0.04  # of a curve's points, on each side of a point
+
+
+def smoothed(losses: pl.Series) -> pl.Series:
+    """A centred running mean, narrower towards both ends so that the curve is as long as before."""
+    values = losses.to_numpy().astype(np.float64)
+    reach = max(1, round(SMOOTHING_SHARE * len(values)))
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    places = np.arange(len(values))
+    half = np.minimum(np.minimum(places, len(values) - 1 - places), reach)
+    return pl.Series((sums[places + half + 1] - sums[places - half]) / (2 * half + 1))
+
+
+def loss_curves(logs: pl.DataFrame, baseline: str = "gpt2_star", name: str = "losses") -> Figure:
+    """Training loss of every model and seed, and each one's validation loss against the baseline's.
+
+    Args:
+        logs: ``model, seed, step, tokens, loss, valid_loss``; losses in nats a token.
+    """
+    with house_style():
+        figure, (training, validation) = canvas(3.3, 1, 2)
+        for (model, _), run in logs.group_by("model", "seed", maintain_order=True):
+            colour = model_colour(str(model))
+            training.plot(
+                run["tokens"] / 1e6,
+                smoothed(run["loss"]),
+                color=colour,
+                linewidth=1.1,
+                alpha=0.85,
+            )
+        models = logs["model"].unique(maintain_order=True).to_list()
+        for model in models:
+            training.plot([], [], color=model_colour(model), label=model_label(model))
+        training.set_title("Training loss", fontweight="bold")
+        training.set_ylabel("nats a token")
+        training.legend()
+        _validation(validation, logs, baseline)
+        for axis in (training, validation):
+            axis.set_xlabel("million tokens")
+            axis.grid(axis="y")
+        caption = (
+            "Left: the loss while training, smoothed; one line a model and seed. Right: the loss on held-out documents"
+            f" minus that of {model_label(baseline)} with the same seed; below zero is better."
+        )
+        return finished(figure, name, caption)
+
+
+def _validation(axis: Axes, logs: pl.DataFrame, baseline: str) -> None:
+    held_out = logs.filter(pl.col("valid_loss").is_not_null())
+    reference = held_out.filter(pl.col("model") == baseline).select(
+        "seed", "step", reference="valid_loss"
+    )
+    joined = held_out.join(reference, on=["seed", "step"], how="inner", maintain_order="left")
+    axis.axhline(0, color=model_colour(baseline), linewidth=1.4)
+    for (model, _), run in joined.group_by("model", "seed", maintain_order=True):
+        if model != baseline:
+            gap = run["valid_loss"] - run["reference"]
+            axis.plot(
+                run["tokens"] / 1e6,
+                gap,
+                "o-",
+                color=model_colour(str(model)),
+                linewidth=1.1,
+                markersize=3,
+            )
+    axis.set_title("Held-out loss against the baseline", fontweight="bold")
+
+
+def encoder_curve(curve: Sequence[Mapping[str, Any]], name: str = "encoder_loss") -> Figure:
+    """The encoder's training loss over its steps.
+
+    Args:
+        curve: ``{step, loss}``, in order.
+    """
+    frame = pl.DataFrame(list(curve), infer_schema_length=None)
+    with house_style():
+        figure, (axis,) = canvas(2.6)
+        axis.plot(frame["step"], frame["loss"], color=NEUTRAL, linewidth=0.7)
+        axis.plot(frame["step"], smoothed(frame["loss"]), color=model_colour("valm"))
+        axis.set_xlabel("step")
+        axis.set_ylabel("loss")
+        axis.grid(axis="y")
+        return finished(
+            figure,
+            name,
+            "The encoder's loss while it learns to match pictures and text.",
+        )
+
+
+def recall_figure(recall: Sequence[Mapping[str, Any]], name: str = "recall") -> Figure:
+    """What each index finds of what exact search finds, and what it costs in bytes and speed."""
+    with house_style():
+        figure, (found, cost) = canvas(2.9, 1, 2)
+        colours = [
+            model_colour("valm"),
+            model_colour("valm_random"),
+            model_colour("valm_text_state"),
+        ]
+        for place, index in enumerate(recall):
+            colour = colours[place % len(colours)]
+            at = sorted(index["recall"].items(), key=lambda pair: int(pair[0]))
+            found.plot(
+                [k for k, _ in at],
+                [100 * share for _, share in at],
+                "o-",
+                color=colour,
+                label=index["index"],
+            )
+            cost.plot(
+                index["bytes_per_vector"],
+                index["queries_per_second"],
+                "o",
+                color=colour,
+                markersize=8,
+            )
+            cost.annotate(
+                index["index"], (index["bytes_per_vector"], index["queries_per_second"]),
+                xytext=(8, 6), textcoords="offset points", color=INK,
+            )  # fmt: skip
+        found.set(xlabel="k", ylabel="recall@k, %", ylim=(0, 105))
+        found.legend(loc="lower right")
+        cost.set(
+            xlabel="bytes a vector",
+            ylabel="queries a second",
+            xscale="log",
+            yscale="log",
+        )
+        cost.margins(0.35)
+        for axis in (found, cost):
+            axis.grid(True)
+        caption = "Left: the share of the k nearest pictures that an index finds. Right: what it takes to store and to search."
+        return finished(figure, name, caption)
+
+
+def colour_bars(shares: Mapping[str, float], name: str = "picture_colours") -> Figure:
+    """How much of the pictures' visible area has each colour, drawn in that colour.
+
+    Args:
+        shares: Share by colour word; they add up to one.
+    """
+    ordered = sorted(shares.items(), key=lambda pair: pair[1])
+    with house_style():
+        figure, (axis,) = canvas(0.6 + 0.24 * len(ordered))
+        axis.barh(
+            [word for word, _ in ordered],
+            [100 * share for _, share in ordered],
+            color=[word_colour(word) for word, _ in ordered],
+            edgecolor=INK,
+            linewidth=0.5,
+            height=0.72,
+        )
+        axis.set_xlabel("share of the pictures' area, %")
+        axis.grid(axis="x")
+        axis.tick_params(axis="y", length=0)
+        return finished(figure, name, "Colours of the picture base, measured from its pixels.")

@@ -1,0 +1,34 @@
+"""What a results folder holds, phase by phase, as plain text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from valm.core.manifest import Manifest
+from valm.report.costs import PHASES
+from valm.report.numbers import number, size
+from valm.report.results import Results
+
+
+def describe(results: Path) -> str:
+    """Say what exists in a study's results: artifacts by phase with kind, rows and bytes."""
+    by_phase = {phase: Results(results).manifests(phase) for phase in PHASES}
+    if not any(by_phase.values()):
+        return f"{results}: nothing has been made yet -> make study"
+    return "\n\n".join(_phase(phase, by_phase[phase]) for phase in PHASES)
+
+
+def _phase(phase: str, manifests: dict[str, Manifest]) -> str:
+    if not manifests:
+        return f"{phase}: nothing yet"
+    total = sum(_bytes(manifest) for manifest in manifests.values())
+    lines = [f"{phase}: {len(manifests)} artifacts, {size(total)}"]
+    width = max(len(name) for name in manifests)
+    for name, manifest in manifests.items():
+        rows = f"{number(manifest.rows):>12} rows"
+        lines.append(f"  {name:<{width}}  {manifest.kind:<18}{rows}  {size(_bytes(manifest)):>9}")
+    return "\n".join(lines)
+
+
+def _bytes(manifest: Manifest) -> int:
+    return sum(entry.bytes for entry in manifest.files.values())

@@ -1,0 +1,199 @@
+"""``write-report``: one HTML file that ties the six notebooks together, its tables and figures beside it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+from valm.core.atomic import write_text
+from valm.core.job import Job
+from valm.core.logs import logger
+from valm.errors import SpaceError
+from valm.report.chapters import TITLES, embed, evaluate, findings, ingest, retrieve, train
+from valm.report.exhibits import Exhibit, Figure, Table, paragraphs
+from valm.report.numbers import size
+from valm.report.page_shell import page
+from valm.report.results import SUFFIX
+
+MAXIMUM_BYTES = 8_000_000
+PARENTS = (
+    "ingest/pictures/list",
+    "ingest/tokens/tokens",
+    "embed/encoder/encoder",
+    "evaluate/scores",
+)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: its anchor, its heading, what the reader looks at, and the exhibits.
+
+    ``folded`` exhibits are closed until the reader opens them.
+    """
+
+    anchor: str
+    heading: str
+    introduction: str
+    exhibits: Sequence[Exhibit]
+    folded: Sequence[Exhibit] = ()
+
+
+def write_report(job: Job, *, results: Path, notebooks: Sequence[Path], output: Path) -> None:
+    """Write ``report.html``, ``tables/*.csv``, ``figures/*.svg`` and the manifest.
+
+    Args:
+        job: Reads ``study``.
+        results: The study's results folder.
+        notebooks: The executed notebooks, whose pages lie beside them and are linked to.
+        output: ``report.manifest.json``; everything lies in its folder.
+
+    Raises:
+        SpaceError: The page would be larger than 8 MB.
+    """
+    study = job.value("study", str)
+    parts = sections(results)
+    html = report_page(study, results, parts, _links(notebooks, output.parent))
+    if len(html.encode("utf-8")) > MAXIMUM_BYTES:
+        raise SpaceError(
+            f"the report would have {size(len(html))}, more than {size(MAXIMUM_BYTES)}",
+            where=output.parent / "report.html",
+            cure="show fewer prompts (report.prompts)",
+        )
+    target = output.parent / "report.html"
+    write_text(target, html)
+    files = [target, *_write_exhibits(parts, output.parent)]
+    job.finish(
+        output,
+        kind="report",
+        rows=len(files),
+        files=files,
+        parents=[path for name in PARENTS if (path := results / f"{name}{SUFFIX}").is_file()],
+    )
+    logger.info("the report: %s", target)
+
+
+def sections(results: Path) -> list[Section]:
+    """Every part of the page, in the order of reading."""
+    return [
+        Section(
+            "scores",
+            "Scores and controls",
+            "Every task, with the metric as the official code computes it and as we correct it. A score means little"
+            " alone: read it against the controls, and against what a constant answer would score.",
+            [evaluate.summary(results), evaluate.score_figure(results)],
+            [evaluate.scores_table(results), evaluate.comparisons(results)],
+        ),
+        Section(
+            "answers",
+            "Answers",
+            "How much the wording of a question matters, and which colours are taken for which.",
+            [evaluate.prompts(results), findings.colour_confusion(results)],
+        ),
+        Section(
+            "retrieved",
+            "Retrieved pictures",
+            "What the last word of each prompt retrieves, nearest first, with the caption and the similarity. The"
+            " language model never sees captions, only the pictures' vectors.",
+            [retrieve.prompt_pictures(results), retrieve.recall(results)],
+        ),
+        Section(
+            "training",
+            "Training",
+            "All models read the same tokens in the same order.",
+            [train.losses(results), train.speed(results)],
+            [train.final_losses(results)],
+        ),
+        Section(
+            "material",
+            "Pictures and text",
+            "What the encoder and the models were made from.",
+            [
+                ingest.pictures(results),
+                ingest.text(results),
+                ingest.text_examples(results, count=1),
+            ],
+        ),
+        Section(
+            "encoder",
+            "Encoder",
+            "One encoder places pictures and the text read so far in the same space; it decides what is retrieved.",
+            [embed.training_curve(results), embed.held_out_recall(results)],
+            [embed.encoder(results)],
+        ),
+        Section(
+            "costs",
+            "Costs",
+            "Measured by Snakemake while the study ran.",
+            [findings.costs(results)],
+        ),
+        Section(
+            "provenance",
+            "Provenance",
+            "Where everything comes from. A digest changes when, and only when, the thing does.",
+            [ingest.sources(results), findings.models(results)],
+            [findings.versions(results), findings.artifacts(results)],
+        ),
+    ]
+
+
+def report_page(
+    study: str, results: Path, parts: Sequence[Section], notebooks: Sequence[tuple[str, str]]
+) -> str:
+    """The page: findings first, then the sections, then the links to the notebooks.
+
+    Args:
+        notebooks: Address relative to the page, and title, of each notebook's page.
+    """
+    said = findings.read_findings(results)
+    figure = findings.colour_differences(results)
+    links = "".join(
+        f'<li><a href="{escape(address)}">{escape(title)}</a></li>' for address, title in notebooks
+    )
+    body = (
+        f'<header class="title" id="findings"><p class="kicker">Visually-augmented language modelling · study'
+        f" {escape(study)}</p><h1>{escape(said.headline)}</h1>"
+        f'<p class="lead">{escape(said.paragraphs[0])}</p></header>'
+        f"{findings.verdicts(results)._repr_html_()}{figure._repr_html_()}"
+        f'<div class="prose">{paragraphs(*said.paragraphs[1:]).html}</div>'
+        + "".join(_section_html(part) for part in parts)
+        + f'<h2 id="notebooks">Notebooks</h2><p>Each phase has a notebook that shows more of it.</p>'
+        f'<ul class="notebooks">{links}</ul>'
+    )
+    contents = {"#findings": "Findings"} | {f"#{part.anchor}": part.heading for part in parts}
+    return page(f"VaLM study {study}", contents | {"#notebooks": "Notebooks"}, body)
+
+
+def _section_html(part: Section) -> str:
+    folded = ""
+    if part.folded:
+        shown = "".join(exhibit._repr_html_() for exhibit in part.folded)
+        folded = f"<details><summary>{escape(part.heading)}, in full</summary>{shown}</details>"
+    return (
+        f'<h2 id="{part.anchor}">{escape(part.heading)}</h2><p>{escape(part.introduction)}</p>'
+        + "".join(exhibit._repr_html_() for exhibit in part.exhibits)
+        + folded
+    )
+
+
+def _links(notebooks: Sequence[Path], folder: Path) -> list[tuple[str, str]]:
+    links = []
+    for notebook in notebooks:
+        relative = Path(os.path.relpath(notebook.with_suffix(".html"), folder))
+        links.append((relative.as_posix(), TITLES.get(notebook.stem, notebook.stem)))
+    return links
+
+
+def _write_exhibits(parts: Sequence[Section], folder: Path) -> list[Path]:
+    """Every table as CSV and every figure as SVG, under its name."""
+    files = []
+    for exhibit in (e for part in parts for e in (*part.exhibits, *part.folded)):
+        if isinstance(exhibit, Table):
+            files.append(folder / "tables" / f"{exhibit.name}.csv")
+            write_text(files[-1], exhibit.frame.write_csv())
+        elif isinstance(exhibit, Figure):
+            files.append(folder / "figures" / f"{exhibit.name}.svg")
+            write_text(files[-1], exhibit.svg)
+    return files

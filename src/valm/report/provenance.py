@@ -1,0 +1,83 @@
+"""Where every number comes from: sources with licences, manifests, seeds, versions."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+
+import polars as pl
+
+from valm.core.manifest import Manifest
+
+PACKAGES = (
+    "valm", "torch", "torchvision", "timm", "open_clip_torch", "faiss-cpu", "transformers", "tokenizers",
+    "pytorch-lightning", "numpy", "pyarrow", "polars", "scipy", "snakemake",
+)  # fmt: skip
+
+
+def sources(manifests: Mapping[str, Manifest]) -> pl.DataFrame:
+    """One row a raw source: ``source, package, licence, available, reason, bytes``."""
+    rows = [
+        {
+            "source": name,
+            "package": manifest.facts.get("url_or_package"),
+            "licence": manifest.facts.get("licence"),
+            "available": bool(manifest.facts.get("available", True)),
+            "reason": manifest.facts.get("reason"),
+        }
+        for name, manifest in manifests.items()
+    ]
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def artifacts(manifests: Mapping[str, Manifest]) -> pl.DataFrame:
+    """One row a manifest: ``artifact, kind, rows, bytes, verb, config, code, digest``."""
+    rows = [
+        {
+            "artifact": name,
+            "kind": manifest.kind,
+            "rows": manifest.rows,
+            "bytes": sum(entry.bytes for entry in manifest.files.values()),
+            "verb": manifest.producer,
+            "config": manifest.config_digest,
+            "code": manifest.code_digest,
+            "digest": manifest.digest,
+        }
+        for name, manifest in manifests.items()
+    ]
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def seeds(models: Mapping[str, Manifest]) -> pl.DataFrame:
+    """One row a trained variant: ``model, seeds, parameters``."""
+    rows = [
+        {
+            "model": m.facts.get("variant", name),
+            "seed": m.facts.get("seed"),
+            "parameters": m.rows,
+        }
+        for name, m in models.items()
+    ]
+    if not rows:
+        return pl.DataFrame()
+    return (
+        pl.DataFrame(rows)
+        .sort("model", "seed")
+        .group_by("model", maintain_order=True)
+        .agg(
+            seeds=pl.col("seed").cast(pl.String).str.join(", "),
+            parameters=pl.col("parameters").max(),
+        )
+    )
+
+
+def versions() -> pl.DataFrame:
+    """Python and the packages that the results depend on: ``package, version``."""
+    rows = [{"package": "Python", "version": platform.python_version()}]
+    for package in PACKAGES:
+        try:
+            rows.append({"package": package, "version": version(package)})
+        except PackageNotFoundError:
+            continue  # each phase has an environment of its own
+    return pl.DataFrame(rows)

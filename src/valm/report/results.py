@@ -1,0 +1,116 @@
+"""A study's results folder, read: manifests, frames and the small JSON files. Nothing is computed.
+
+What a study does not have is an empty frame or ``None``: the report says so in its place.
+"""
+
+from __future__ import annotations
+
+import json
+import lzma
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from valm.core.manifest import Manifest, read_manifest
+from valm.errors import InputError
+
+MAXIMUM_JSON_BYTES = 64 << 20
+MAXIMUM_LINE_BYTES = 1 << 20
+SUFFIX = ".manifest.json"
+
+
+@dataclass(frozen=True)
+class Results:
+    """The folder ``results/`` of the default study or ``results/studies/<name>/``."""
+
+    root: Path
+
+    def path(self, *parts: str) -> Path:
+        """A path below the folder."""
+        return self.root.joinpath(*parts)
+
+    def manifest(self, *parts: str) -> Manifest | None:
+        """The manifest at a path below the folder, without its suffix; None if it is not there."""
+        path = self.path(*parts[:-1], parts[-1] + SUFFIX)
+        return read_manifest(path) if path.is_file() else None
+
+    def manifests(self, *parts: str) -> dict[str, Manifest]:
+        """All manifests below a folder, by their path relative to it without the suffix."""
+        folder = self.path(*parts)
+        found = sorted(folder.rglob(f"*{SUFFIX}"))
+        return {
+            path.relative_to(folder).as_posix().removesuffix(SUFFIX): read_manifest(path)
+            for path in found
+        }
+
+    def frame(self, *parts: str) -> pl.DataFrame:
+        """A parquet file as a frame; an empty frame if it is not there."""
+        path = self.path(*parts)
+        return pl.read_parquet(path) if path.is_file() else pl.DataFrame()
+
+    def json(self, *parts: str) -> Any:
+        """A JSON file's content, None if it is not there.
+
+        Raises:
+            InputError: It is larger than 64 MiB or not JSON.
+        """
+        path = self.path(*parts)
+        if not path.is_file():
+            return None
+        if path.stat().st_size > MAXIMUM_JSON_BYTES:
+            raise InputError("a JSON file is larger than 64 MiB", where=path)
+        try:
+            return json.loads(path.read_bytes())
+        except ValueError as error:
+            raise InputError(
+                f"not JSON: {error}", where=path, cure="run the study again"
+            ) from error
+
+    def training_logs(self) -> pl.DataFrame:
+        """Every model's ``metrics.jsonl`` in one frame, with its model and seed.
+
+        A run that was killed and went on may have written a step twice: the last one counts.
+        """
+        logs = []
+        for path in sorted(self.path("train").glob("*/seed*/metrics.jsonl")):
+            model, seed = path.parts[-3], int(path.parts[-2].removeprefix("seed"))
+            log = pl.read_ndjson(path, infer_schema_length=None).unique("step", keep="last")
+            logs.append(log.sort("step").with_columns(model=pl.lit(model), seed=pl.lit(seed)))
+        return pl.concat(logs, how="diagonal_relaxed") if logs else pl.DataFrame()
+
+    def benchmarks(self) -> pl.DataFrame:
+        """Snakemake's benchmark files in one frame: rule, job, then Snakemake's columns."""
+        folder = self.path("benchmarks")
+        frames = []
+        for path in sorted(folder.rglob("*.tsv")):
+            rule, *job = path.relative_to(folder).with_suffix("").parts
+            table = pl.read_csv(path, separator="\t", null_values=["NA", "-"], infer_schema=False)
+            frames.append(table.with_columns(rule=pl.lit(rule), job=pl.lit("/".join(job))))
+        return pl.concat(frames, how="diagonal") if frames else pl.DataFrame()
+
+    def documents(self, source: str, count: int, among: int = 400) -> list[str]:
+        """A few documents of a text source, evenly spaced among its first ones."""
+        path = self.path("ingest", "text", f"{source}.txt.xz")
+        if not path.is_file():
+            return []
+        first = list(islice(_documents(path), among))
+        return first[:: max(1, len(first) // count)][:count]
+
+
+def _documents(path: Path) -> Iterator[str]:
+    """Documents of a CC-100 file, whose lines are capped so that a hostile one cannot fill memory."""
+    with lzma.open(path, "rb") as file:
+        lines: list[str] = []
+        while line := file.readline(MAXIMUM_LINE_BYTES):
+            text = line.decode("utf-8", errors="replace").strip()
+            if text:
+                lines.append(text)
+            elif lines:
+                yield " ".join(lines)
+                lines = []
+        if lines:
+            yield " ".join(lines)

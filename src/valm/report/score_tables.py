@@ -1,0 +1,147 @@
+"""Scores and comparisons as tables: legacy and corrected side by side, with what constants score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from valm.report.comparisons import Comparison, Verdict
+from valm.report.exhibits import Table
+from valm.report.numbers import NOTHING, number, probability, score, with_interval
+from valm.report.style import model_label, readable, task_label
+from valm.report.tables import table
+
+POOLED = -1
+DEFINITIONS = ("legacy", "corrected")
+UNITS = {"share": "%", "perplexity": "perplexity", "nats": "nats"}
+
+
+def results_table(scores: pl.DataFrame, name: str = "results") -> Table:
+    """Every task and metric: each model and control with its interval, then majority and chance.
+
+    Args:
+        scores: ``scores.parquet``.
+    """
+    pooled = scores.filter(pl.col("seed") == POOLED)
+    shown: list[dict[str, str]] = []
+    for (task, metric), rows in pooled.group_by("task", "metric", maintain_order=True):
+        measured = rows.filter(pl.col("status") == "measured")
+        group = f"{task_label(str(task))} · {readable(str(metric)).lower()}"
+        if measured.is_empty():
+            note = rows["note"][0] or "not measured"
+            shown.append({"group": group, "model": f"not measured: {note}"})
+            continue
+        unit = UNITS.get(measured["unit"][0], measured["unit"][0])
+        shown += [{"group": f"{group}, {unit}"} | row for row in _contestants(measured)]
+        shown += [{"group": f"{group}, {unit}"} | row for row in _constants(measured)]
+    caption = (
+        "Scores pooled over seeds, with intervals in brackets. Legacy is the metric of the official code with its"
+        " quirks, corrected is ours; below each task stands what a constant answer scores."
+    )
+    labels = {
+        "model": "Model", "legacy": "Legacy", "corrected": "Corrected", "n": "n",
+    }  # fmt: skip
+    columns = ["group", "model", *DEFINITIONS, "n"]
+    frame = pl.DataFrame(shown, schema=dict.fromkeys(columns, pl.String))
+    return table(
+        name, caption, frame, data=scores, labels=labels, group="group", right=(*DEFINITIONS, "n")
+    )
+
+
+def summary_table(scores: pl.DataFrame, name: str = "summary") -> Table:
+    """One row a model or control, one column a task: headline scores, then what constants score.
+
+    Args:
+        scores: Pooled rows of each task's headline metric.
+    """
+    tasks = scores["task"].unique(maintain_order=True).to_list()
+    rivals = scores.select("model", "control").unique(maintain_order=True).iter_rows()
+    cells = {(r["task"], r["model"], r["control"]): r for r in scores.to_dicts()}
+    shown = []
+    for model, control in rivals:
+        row = {"model": model_label(model, control)}
+        for task in tasks:
+            if cell := cells.get((task, model, control)):
+                row[task] = with_interval(cell["value"], cell["low"], cell["high"], cell["unit"])
+        shown.append(row)
+    for task in tasks:
+        for row in _constants(scores.filter(pl.col("task") == task)):
+            mine = next((r for r in shown if r["model"] == row["model"]), None)
+            if mine is None:
+                shown.append(mine := {"model": row["model"]})
+            mine[task] = row["corrected"]
+    units = {row["task"]: UNITS.get(row["unit"], row["unit"]) for row in scores.to_dicts()}
+    labels = {"model": "Model"} | {task: f"{task_label(task)}, {units[task]}" for task in tasks}
+    caption = "Corrected scores, pooled over prompts and seeds, with intervals; the last rows are what needs no model."
+    frame = pl.DataFrame(shown, schema=dict.fromkeys(labels, pl.String))
+    return table(name, caption, frame, data=scores, labels=labels, right=tasks)
+
+
+def _contestants(measured: pl.DataFrame) -> list[dict[str, str]]:
+    """One row a model and control, with a cell for each definition."""
+    rows = []
+    for (model, control), mine in measured.group_by("model", "control", maintain_order=True):
+        row = {"model": model_label(str(model), str(control))}
+        for cell in mine.to_dicts():
+            row[cell["definition"]] = with_interval(
+                cell["value"], cell["low"], cell["high"], cell["unit"]
+            )
+        rows.append(row | {"n": " / ".join(dict.fromkeys(number(n) for n in mine["n"]))})
+    return rows
+
+
+def _constants(measured: pl.DataFrame) -> list[dict[str, str]]:
+    """What the most frequent answer and what a guess would score, where that is known."""
+    rows = []
+    for column, label in (("majority", "Most frequent answer, always"), ("chance", "Chance")):
+        known = measured.filter(pl.col(column).is_not_null()).unique(
+            "definition", maintain_order=True
+        )
+        if not known.is_empty():
+            cells = {row["definition"]: score(row[column], row["unit"]) for row in known.to_dicts()}
+            rows.append({"model": label, "n": NOTHING} | cells)
+    return rows
+
+
+def comparison_table(comparisons: Sequence[Comparison], name: str = "comparisons") -> Table:
+    """Every tested pair: difference, interval, Holm-corrected p, and what it allows to be said."""
+    shown = [
+        {
+            "task": f"{task_label(c.task)} · {readable(c.metric).lower()}, {c.definition}",
+            "pair": f"{model_label(*c.first)} − {model_label(*c.second)}",
+            "difference": with_interval(c.difference, c.low, c.high, c.unit, sign=True),
+            "p_holm": probability(c.p_holm) + ("*" if c.verdict is not Verdict.OPEN else ""),
+            "verdict": c.verdict.value,
+            "n": number(c.n),
+        }
+        for c in comparisons
+    ]
+    data: list[dict[str, Any]] = [
+        {
+            "task": c.task, "metric": c.metric, "definition": c.definition,
+            "first": ":".join(c.first), "second": ":".join(c.second),
+            "difference": c.difference, "low": c.low, "high": c.high, "p_holm": c.p_holm,
+            "n": c.n, "seeds": c.seeds, "verdict": c.verdict.value,
+        }
+        for c in comparisons
+    ]  # fmt: skip
+    caption = (
+        "Paired differences; p values are corrected by Holm's method over all tests of the study. A star marks what"
+        " is shown: the interval excludes zero and the corrected p is at most 0.05."
+    )
+    labels = {
+        "pair": "Difference between", "difference": "Difference", "p_holm": "p (Holm)", "verdict": "Says",
+        "n": "n",
+    }  # fmt: skip
+    right = ("difference", "p_holm", "n")
+    return table(
+        name,
+        caption,
+        pl.DataFrame(shown),
+        data=pl.DataFrame(data),
+        labels=labels,
+        group="task",
+        right=right,
+    )

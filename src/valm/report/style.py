@@ -1,0 +1,90 @@
+"""Names and colours: one label and one colour a model, one colour a colour word.
+
+The models' palette is Okabe and Ito's (2008), which readers with any colour vision can tell apart.
+"""
+
+from __future__ import annotations
+
+INK = "#101418"  # stands for the page's own text colour; figures turn it into currentColor
+
+MODEL_LABELS = {
+    "gpt2_star": "GPT-2*",
+    "valm": "VaLM",
+    "valm_random": "VaLM trained on random pictures",
+    "valm_text_state": "VaLM on the text state",
+}
+CONTROL_LABELS = {
+    "permuted": "pictures permuted",
+    "random": "random pictures",
+    "zero": "no pictures",
+    "none": "no pictures",
+    "text_state": "text state",
+}
+MODEL_COLOURS = {
+    "gpt2_star": "#7d8590",
+    "valm": "#0f7bbf",
+    "valm_random": "#e69f00",
+    "valm_text_state": "#009e73",
+    "valm:permuted": "#d55e00",
+    "valm:random": "#cc79a7",
+    "valm:zero": "#56b4e9",
+}
+SPARE_COLOURS = ("#8c6bb1", "#a6761d", "#66a61e", "#e7298a", "#1b9e9e", "#b15928")
+
+COLOUR_WORDS = {
+    "black": "#2b2b2b",
+    "blue": "#3572c6",
+    "brown": "#8a5a34",
+    "green": "#3f9142",
+    "grey": "#8d9296",
+    "gray": "#8d9296",
+    "orange": "#ee8a1f",
+    "pink": "#ef8fb3",
+    "purple": "#8250a8",
+    "red": "#d0342c",
+    "white": "#f4f1ea",
+    "yellow": "#f0cb2f",
+}
+NEUTRAL = "#9aa0a6"
+
+TASK_LABELS = {
+    "colour": "Colour of things",
+    "memory_color": "MemoryColor",
+    "color_terms": "ColorTerms",
+    "shape": "Shape of things",
+    "size": "Relative size",
+    "held_out_text": "Held-out text",
+    "sentiment": "Sentiment",
+    "topic": "Topic",
+}
+
+
+def readable(name: str) -> str:
+    """A name from the configuration as words: ``held_out_text`` -> ``Held out text``."""
+    words = name.replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
+def task_label(task: str) -> str:
+    """The task's name in tables and figures."""
+    return TASK_LABELS.get(task, readable(task))
+
+
+def model_label(model: str, control: str = "own") -> str:
+    """The model's name in tables and figures; a control at evaluation is named after it."""
+    label = MODEL_LABELS.get(model, readable(model))
+    if control == "own":
+        return label
+    return f"{label}, {CONTROL_LABELS.get(control, readable(control).lower())} at evaluation"
+
+
+def model_colour(model: str, control: str = "own") -> str:
+    """The model's colour; names without one of their own get a spare, always the same."""
+    key = model if control == "own" else f"{model}:{control}"
+    spare = SPARE_COLOURS[sum(key.encode()) % len(SPARE_COLOURS)]
+    return MODEL_COLOURS.get(key, spare)
+
+
+def word_colour(word: str) -> str:
+    """The colour that a colour word names; grey for any other word."""
+    return COLOUR_WORDS.get(word.strip().lower(), NEUTRAL)

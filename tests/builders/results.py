@@ -1,0 +1,393 @@
+"""A small, plausible results folder: what the report reads, without a study having run.
+
+Numbers are drawn from a seeded generator; ``Story`` sets how the models compare, so that a test
+can ask what the report says of it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import lzma
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from PIL import Image, ImageDraw
+
+from valm.core.manifest import write_manifest
+
+OBJECTS = {
+    "banana": "yellow", "tomato": "red", "frog": "green", "elephant": "grey", "carrot": "orange",
+    "snow": "white", "whale": "blue", "plum": "purple", "coal": "black", "flamingo": "pink",
+    "bear": "brown", "lemon": "yellow",
+}  # fmt: skip
+RGB = {
+    "yellow": (240, 200, 40), "red": (205, 50, 45), "green": (60, 145, 65), "grey": (140, 145, 150),
+    "orange": (238, 138, 31), "white": (245, 245, 245), "blue": (53, 114, 198), "purple": (130, 80, 168),
+    "black": (30, 30, 30), "pink": (240, 143, 180), "brown": (138, 90, 52),
+}  # fmt: skip
+HOSTILE = '<script>alert("caption")</script><img src="https://example.org/x.png">'
+MODELS = {
+    "gpt2_star": "none",
+    "valm": "retrieved",
+    "valm_random": "random",
+    "valm_text_state": "text_state",
+}
+CONTROLS = ("permuted", "random", "zero")
+
+
+@dataclass(frozen=True)
+class Story:
+    """How the models compare on the colour tasks: VaLM's share minus the other's."""
+
+    gains: Mapping[str, float] = field(
+        default_factory=lambda: {
+            "gpt2_star:own": 0.096,
+            "valm_random:own": 0.08,
+            "valm_text_state:own": 0.03,
+            "valm:permuted": 0.082,
+        }
+    )
+    half_width: float = 0.04
+    valm: float = 0.29
+
+
+def write_results(root: Path, story: Story | None = None) -> Path:
+    """Write the whole folder; returns it."""
+    story = story or Story()
+    _ingest(root)
+    _embed(root)
+    _retrieve(root)
+    _train(root)
+    _evaluate(root, story)
+    _benchmarks(root)
+    return root
+
+
+def _manifest(
+    root: Path,
+    name: str,
+    kind: str,
+    rows: int,
+    files: list[Path],
+    facts: dict[str, Any],
+) -> None:
+    write_manifest(
+        root / f"{name}.manifest.json",
+        kind=kind,
+        rows=rows,
+        files=files,
+        producer=name.split("/")[0],
+        config_digest="0" * 16,
+        code_digest="1" * 16,
+        facts=facts,
+    )
+
+
+def _write(path: Path, data: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def _picture(colour: str, side: int = 64) -> bytes:
+    picture = Image.new("RGBA", (side, side), (0, 0, 0, 0))
+    ImageDraw.Draw(picture).ellipse((8, 8, side - 8, side - 8), fill=RGB[colour])
+    data = io.BytesIO()
+    picture.save(data, "PNG")
+    return data.getvalue()
+
+
+# --- the phases ----------------------------------------------------------------------------------
+
+
+def _ingest(root: Path) -> None:
+    for name, available in (("fluent_emoji", True), ("tuxpaint_stamps", False)):
+        facts = {
+            "available": available,
+            "reason": None if available else "no apt-get on this machine",
+            "path": "data/raw.tgz",
+            "licence": "MIT" if available else "GPL-2",
+            "url_or_package": f"npm:{name}",
+        }
+        _manifest(root, f"ingest/sources/{name}", "source", 1, [], facts)
+    rows = []
+    for source in ("fluent_emoji", "google_emoji"):
+        folder = root / "ingest" / "pictures" / source
+        folder.mkdir(parents=True)
+        with tarfile.open(folder / "00000.tar", "w") as tar:
+            for number, (name, colour) in enumerate(OBJECTS.items()):
+                key = f"{number:09d}"
+                caption = HOSTILE if name == "coal" else f"{name}: a {colour} {name}"
+                for suffix, data in (
+                    ("png", _picture(colour)),
+                    ("txt", caption.encode()),
+                    ("json", b"{}"),
+                ):
+                    entry = tarfile.TarInfo(f"{key}.{suffix}")
+                    entry.size = len(data)
+                    tar.addfile(entry, io.BytesIO(data))
+                kept = not (source == "google_emoji" and name == "lemon")
+                rows.append(
+                    {
+                        "source": source, "shard": "00000", "key": key, "name": name, "caption": caption,
+                        "keywords": [colour], "licence": "MIT", "hash": number, "kept": kept,
+                    }
+                )  # fmt: skip
+        facts = {"rejected": {"too large": 2, "not a picture": 1}, "licence": "MIT"}
+        _manifest(
+            root,
+            f"ingest/pictures/{source}/pictures",
+            "picture_shards",
+            len(OBJECTS),
+            [folder / "00000.tar"],
+            facts,
+        )
+    identifiers = iter(range(len(rows)))
+    for row in rows:
+        row["id"] = next(identifiers) if row["kept"] else -1
+        row["duplicate_of"] = -1 if row["kept"] else 11
+    listing = root / "ingest" / "pictures" / "list.parquet"
+    types = {"id": pl.Int32, "hash": pl.UInt64, "duplicate_of": pl.Int32}
+    pl.DataFrame(rows, schema_overrides=types).write_parquet(listing)
+    kept = sum(row["kept"] for row in rows)
+    _manifest(root, "ingest/pictures/list", "picture_list", kept, [listing], {})
+
+    texts = {
+        "wordnet_glosses": [
+            "banana: an elongated crescent-shaped yellow fruit.",
+            "frog: a tailless amphibian.",
+        ],
+        "colour_notes": [
+            "the banana shown here is yellow.",
+            "the carrot shown here is orange.",
+        ],
+    }
+    tokens = {}
+    for source, documents in texts.items():
+        file = _write(
+            root / f"ingest/text/{source}.txt.xz",
+            lzma.compress("\n\n".join(documents).encode()),
+        )
+        _manifest(
+            root,
+            f"ingest/text/{source}",
+            "text",
+            len(documents),
+            [file],
+            {"licence": "free"},
+        )
+        tokens[source] = {"documents": len(documents), "tokens": 40 * len(documents)}
+    split = {
+        "tokens": 160,
+        "documents": 4,
+        "words": 120,
+        "characters": 600,
+        "by_source": tokens,
+    }
+    facts = {
+        "dtype": "uint16",
+        "vocabulary_size": 4096,
+        "sources": list(texts),
+        "splits": {"train": split, "valid": split, "test": split},
+    }
+    _manifest(root, "ingest/tokens/tokens", "tokens", 160, [], facts)
+    _manifest(
+        root,
+        "ingest/tokenizer/tokenizer",
+        "tokenizer",
+        4096,
+        [],
+        {"kind": "bpe", "end_of_text_id": 0},
+    )
+
+
+def _embed(root: Path) -> None:
+    curve = [{"step": step, "loss": 6.0 - np.log1p(step) / 2} for step in range(0, 400, 20)]
+    facts = {
+        "kind": "two_tower", "key_width": 192, "value_width": 203, "parameters": 3_200_000,
+        "held_out_recall": {"1": 0.41, "4": 0.63, "8": 0.72}, "training_curve": curve,
+    }  # fmt: skip
+    _manifest(root, "embed/encoder/encoder", "encoder", 3_200_000, [], facts)
+    _manifest(root, "embed/vectors/vectors", "vectors", 23, [], {"dtype": "float16"})
+
+
+def _retrieve(root: Path) -> None:
+    recall = [
+        {"index": "exact", "factory": "Flat", "nprobe": 1, "recall": {"1": 1.0, "4": 1.0, "8": 1.0},
+         "bytes_per_vector": 768, "queries_per_second": 21000.0, "queries": 2000},
+        {"index": "ivf_pq", "factory": "IVF64,PQ48x8", "nprobe": 16, "recall": {"1": 0.71, "4": 0.78, "8": 0.81},
+         "bytes_per_vector": 56, "queries_per_second": 48000.0, "queries": 2000},
+    ]  # fmt: skip
+    _write(root / "retrieve/recall.json", json.dumps(recall).encode())
+    names = list(OBJECTS)
+    prompts = [
+        {"prompt": f"the color of a {name} is", "tokens": [5, 6, 7], "ids": [i, i + len(names) - (i > 10), 3, -1],
+         "scores": [0.83, 0.79, 0.41, 0.0]}
+        for i, name in enumerate(names)
+    ]  # fmt: skip
+    _write(root / "retrieve/prompts.json", json.dumps(prompts).encode())
+    for index in recall:
+        _manifest(
+            root,
+            f"retrieve/indices/{index['index']}",
+            "index",
+            23,
+            [],
+            {"factory": index["factory"]},
+        )
+
+
+def _train(root: Path) -> None:
+    generator = np.random.default_rng(1)
+    for model, pictures in MODELS.items():
+        for seed in (1, 2):
+            speed = 2600.0 if model == "gpt2_star" else 2400.0
+            lines = []
+            for step in range(10, 801, 10):
+                loss = (
+                    4.1
+                    + 4.2 * np.exp(-step / 160)
+                    + generator.normal(0, 0.05)
+                    - 0.01 * (model == "valm")
+                )
+                lines.append(
+                    {
+                        "step": step, "tokens": step * 1024, "loss": loss,
+                        "valid_loss": loss - 0.02 if step % 200 == 0 else None, "learning_rate": 0.002,
+                        "tokens_per_second": speed, "seconds": step * 1024 / speed, "peak_memory_bytes": 9 * 10**8,
+                    }
+                )  # fmt: skip
+            text = "".join(json.dumps(line) + "\n" for line in lines)
+            _write(root / f"train/{model}/seed{seed}/metrics.jsonl", text.encode())
+            facts = {
+                "variant": model,
+                "seed": seed,
+                "pictures": pictures,
+                "tokens_seen": 819_200,
+                "valid_loss": lines[-1]["valid_loss"],
+            }
+            _manifest(root, f"train/{model}/seed{seed}/model", "model", 2_700_000, [], facts)
+
+
+def _benchmarks(root: Path) -> None:
+    header = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
+    for job, seconds, rss in (
+        ("write_pictures/fluent_emoji", 21.3, 210.5),
+        ("train_model/valm/seed1", 330.0, 1850.2),
+        ("train_model/gpt2_star/seed1", 301.0, 1610.0),
+        ("list_pictures/list", 0.4, "NA"),
+    ):
+        line = f"{seconds}\t0:00:21\t{rss}\t1\t1\t1\t0\t0\t99\t{seconds}\n"
+        _write(root / f"benchmarks/{job}.tsv", (header + line).encode())
+
+
+def _evaluate(root: Path, story: Story) -> None:
+    tables = {
+        "scores": scores(story), "comparisons": comparisons(story), "per_prompt": _per_prompt(story),
+    }  # fmt: skip
+    files = []
+    for name, frame in tables.items():
+        files.append(root / "evaluate" / f"{name}.parquet")
+        files[-1].parent.mkdir(parents=True, exist_ok=True)
+        frame.write_parquet(files[-1])
+    _manifest(
+        root,
+        "evaluate/scores",
+        "scores",
+        len(tables["scores"]),
+        files,
+        {"confidence": 0.95},
+    )
+
+
+# --- scores --------------------------------------------------------------------------------------
+
+TASKS = {
+    "colour": ("accuracy", "share", 0.091, 0.21, 900),
+    "memory_color": ("accuracy", "share", 0.091, 0.229, 981),
+    "shape": ("accuracy", "share", 0.2, 0.55, 300),
+    "size": ("accuracy", "share", 0.5, 0.5, 720),
+    "held_out_text": ("perplexity", "perplexity", None, None, 30_000),
+}
+BEYOND_COLOUR = 0.004  # what every other task differs by: nothing that an interval could carry
+
+
+def scores(story: Story) -> pl.DataFrame:
+    """``scores.parquet``: legacy and corrected, each model and each control of VaLM; one task is unavailable."""
+    rows = []
+    for task, (metric, unit, chance, majority, n) in TASKS.items():
+        for definition in ("legacy", "corrected"):
+            for model, control in _contestants():
+                value, half = _value(story, task, model, control), story.half_width / 2
+                if unit == "perplexity":
+                    value, half = 60 * (1 - value / 10), 0.6
+                rows.append(
+                    {
+                        "task": task, "metric": metric, "definition": definition, "version": 1, "model": model,
+                        "control": control, "seed": -1, "value": value, "low": value - half, "high": value + half,
+                        "n": n, "chance": chance, "majority": majority, "higher_is_better": unit == "share",
+                        "unit": unit, "status": "measured", "note": "", "licence": "Apache-2.0",
+                    }
+                )  # fmt: skip
+    unavailable = {
+        "task": "color_terms", "metric": "accuracy", "definition": "corrected", "version": 1, "model": "valm",
+        "control": "own", "seed": -1, "value": None, "low": None, "high": None, "n": 0, "chance": None,
+        "majority": None, "higher_is_better": True, "unit": "share", "status": "unavailable",
+        "note": "its data could not be reached", "licence": "",
+    }  # fmt: skip
+    return pl.DataFrame([*rows, unavailable], infer_schema_length=None)
+
+
+def comparisons(story: Story) -> pl.DataFrame:
+    """``comparisons.parquet``: VaLM against each opponent of the story, on each task."""
+    rows = []
+    for task, (metric, unit, *_, n) in TASKS.items():
+        for opponent in story.gains:
+            model, control = opponent.split(":")
+            gain = _value(story, task, "valm", "own") - _value(story, task, model, control)
+            if unit == "perplexity":
+                gain = -gain
+            shown = abs(gain) > story.half_width
+            rows.append(
+                {
+                    "task": task, "metric": metric, "definition": "corrected", "first_model": "valm",
+                    "first_control": "own", "second_model": model, "second_control": control,
+                    "difference": gain, "low": gain - story.half_width, "high": gain + story.half_width,
+                    "p": 0.0005 if shown else 0.4, "p_holm": 0.002 if shown else 0.8, "n": n, "seeds": 2,
+                }
+            )  # fmt: skip
+    return pl.DataFrame(rows)
+
+
+def _contestants() -> list[tuple[str, str]]:
+    return [(model, "own") for model in MODELS] + [("valm", control) for control in CONTROLS]
+
+
+def _value(story: Story, task: str, model: str, control: str) -> float:
+    if (model, control) == ("valm", "own"):
+        return story.valm
+    if task not in ("colour", "memory_color"):
+        return story.valm - BEYOND_COLOUR
+    return story.valm - story.gains.get(f"{model}:{control}", story.gains.get("valm:permuted", 0.0))
+
+
+def _per_prompt(story: Story) -> pl.DataFrame:
+    generator = np.random.default_rng(2)
+    rows = [
+        {
+            "task": task, "metric": "accuracy", "definition": definition, "model": model, "control": control,
+            "seed": -1, "prompt": f"prompt {number}: the color of [ITEM] is", "n": 100,
+            "value": float(np.clip(_value(story, task, model, control) + generator.normal(0, 0.04), 0, 1)),
+        }
+        for task in ("colour", "memory_color")
+        for definition in ("legacy", "corrected")
+        for model, control in _contestants()
+        for number in range(9)
+    ]  # fmt: skip
+    return pl.DataFrame(rows)
