@@ -29,7 +29,10 @@ class Duplicates(Settings):
     """When two pictures count as one."""
 
     distance_bits: int = Field(
-        0, ge=0, le=64, description="Largest Hamming distance of the 64-bit hashes of duplicates."
+        2, ge=0, le=64, description="Largest Hamming distance of the 64-bit hashes of duplicates."
+    )
+    colour_distance: int = Field(
+        12, ge=0, le=255, description="Largest difference of their mean red, green and blue."
     )
 
 
@@ -57,9 +60,6 @@ class ColourNotes(Settings):
     """Template sentences whose colour is measured from the pixels of pictures."""
 
     share: float = Field(0.11, ge=0, lt=1, description="Share of the training tokens; 0 = none.")
-    held_out_words: bool = Field(
-        True, description="Leave out every name that shares a word with any object of a probe."
-    )
 
 
 class Split(Settings):

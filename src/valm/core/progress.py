@@ -32,12 +32,12 @@ class Tracker:
 
     Args:
         what: What is being done ("embedding pictures").
-        total: Number of units.
+        total: Number of units; None if nobody knows.
         unit: What is counted ("pictures", "tokens").
         file: Where to keep ``progress.json``, if anywhere.
     """
 
-    def __init__(self, what: str, total: int, unit: str, file: Path | None = None):
+    def __init__(self, what: str, total: int | None, unit: str, file: Path | None = None):
         self.what, self.total, self.unit, self.file = what, total, unit, file
         self.done, self.note = 0, ""
         self._start = self._last = time.monotonic()
@@ -81,20 +81,21 @@ class Tracker:
         self._last = time.monotonic()
         elapsed = max(self._last - self._start, 1e-9)
         rate = self.done / elapsed
-        remaining = (self.total - self.done) / rate if rate else 0.0
+        left = None if self.total is None or not rate else round((self.total - self.done) / rate, 1)
         if self._bar is None:
-            eta = f"in {elapsed:.0f} s" if final else f"{remaining:.0f} s left"
+            of_total = "" if self.total is None else f" of {self.total:,}"
+            when = f"in {elapsed:.0f} s" if final or left is None else f"{left:.0f} s left"
             logger.info(
-                "%s: %s of %s %s (%.3g/s), %s %s",
-                self.what, f"{self.done:,}", f"{self.total:,}", self.unit, rate, eta, self.note,
+                "%s: %s%s %s (%.3g/s), %s %s",
+                self.what, f"{self.done:,}", of_total, self.unit, rate, when, self.note,
             )  # fmt: skip
         if self.file is not None:
             state = {"what": self.what, "done": self.done, "total": self.total, "unit": self.unit}
-            timing = {"seconds": round(elapsed, 1), "seconds_left": round(remaining, 1)}
+            timing = {"seconds": round(elapsed, 1), "seconds_left": left}
             write_json(self.file, state | timing | {"note": self.note})
 
 
-def track(items: Iterable[T], what: str, total: int, unit: str) -> Iterator[T]:
+def track(items: Iterable[T], what: str, total: int | None, unit: str) -> Iterator[T]:
     """Yield the items one by one, showing progress."""
     with Tracker(what, total, unit) as tracker:
         for item in items:

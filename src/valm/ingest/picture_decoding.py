@@ -1,0 +1,80 @@
+"""Encoded pictures from outside become pictures of a known size and mode, or a reason why not."""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+from PIL import Image, UnidentifiedImageError
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+MINIMUM_SIDE_PIXELS = 16
+LARGEST_ASPECT = 8
+
+Image.MAX_IMAGE_PIXELS = None  # the cap is checked here, from the header, before decoding
+
+
+class Rejected(Exception):
+    """A picture that cannot be used; the message is a short reason code."""
+
+
+def decode_picture(data: bytes, maximum_megapixels: float, side_pixels: int) -> Image.Image:
+    """Decode a picture's first frame and shrink it: RGB, or RGBA if it has transparency.
+
+    Args:
+        data: The encoded bytes; the format is taken from them, not from a name.
+        maximum_megapixels: Larger pictures are rejected from the header.
+        side_pixels: Longer side of the result; smaller pictures keep their size.
+
+    Raises:
+        Rejected: With "not_a_picture", "too_large", "too_small", "too_long" or "damaged".
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+            _check_header(image.size, maximum_megapixels)
+            image.draft("RGB", (side_pixels, side_pixels))  # JPEG decodes near the wanted size
+            return _shrunk(_eight_bits(image), side_pixels)
+    except UnidentifiedImageError as error:
+        raise Rejected("not_a_picture") from error
+    except (OSError, ValueError, SyntaxError, OverflowError, MemoryError) as error:
+        raise Rejected("damaged") from error
+
+
+def encode_png(image: Image.Image) -> bytes:
+    """Encode as PNG; equal pictures give equal bytes."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def on_white(image: Image.Image) -> Image.Image:
+    """The picture as RGB, transparency laid on white."""
+    if image.mode != "RGBA":
+        return image.convert("RGB")
+    page = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(page, image).convert("RGB")
+
+
+def _check_header(size: tuple[int, int], maximum_megapixels: float) -> None:
+    width, height = size
+    if width * height > maximum_megapixels * 1e6:
+        raise Rejected("too_large")
+    if min(width, height) < MINIMUM_SIDE_PIXELS:
+        raise Rejected("too_small")
+    if max(width, height) > LARGEST_ASPECT * min(width, height):
+        raise Rejected("too_long")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Palette, 16-bit, CMYK and animated pictures as 8-bit RGB or RGBA."""
+    if image.mode.startswith("I") or image.mode == "F":
+        return image.convert("I").point(lambda value: value / 256).convert("RGB")
+    transparent = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
+    return image.convert("RGBA" if transparent else "RGB")
+
+
+def _shrunk(image: Image.Image, side_pixels: int) -> Image.Image:
+    image.thumbnail((side_pixels, side_pixels), Image.Resampling.LANCZOS)
+    return image

@@ -1,0 +1,32 @@
+"""What tells near-duplicates: a 64-bit difference hash and the mean colour.
+
+The hash alone takes a red circle for a blue one, and colour is what this study asks about.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+COLUMNS, ROWS = 9, 8
+
+
+def difference_hash(image: Image.Image) -> int:
+    """Whether brightness grows from each cell of a 9 x 8 grid to its right neighbour, as 64 bits."""
+    grid = np.asarray(
+        image.convert("L").resize((COLUMNS, ROWS), Image.Resampling.BOX), dtype=np.int16
+    )
+    bits = (grid[:, 1:] > grid[:, :-1]).flatten()
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def mean_colour(image: Image.Image) -> tuple[int, int, int]:
+    """Mean red, green and blue of the whole picture, 0..255."""
+    red, green, blue = np.asarray(image.convert("RGB")).reshape(-1, 3).mean(axis=0).round()
+    return int(red), int(green), int(blue)
+
+
+def distances(hashes: NDArray[np.uint64], one: int) -> NDArray[np.uint8]:
+    """Hamming distances of many hashes to one, in bits."""
+    return np.bitwise_count(hashes ^ np.uint64(one))

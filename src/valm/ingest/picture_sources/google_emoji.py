@@ -1,0 +1,17 @@
+"""Noto emoji, renderings at 64 pixels."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from valm.ingest.emoji import KEYWORDS, NAMES, emoji_pictures
+from valm.ingest.picture_sources import PictureSource
+
+PACKAGE = "npm_emoji_datasource_google"
+
+PLUGIN = PictureSource(
+    pictures=partial(
+        emoji_pictures, package=PACKAGE, folder="package/img/google/64", ending=".png", licence="Apache-2.0"
+    ),
+    raw=tuple(dict.fromkeys((PACKAGE, NAMES, KEYWORDS))),
+)
