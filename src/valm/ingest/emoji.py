@@ -86,7 +86,9 @@ def emoji_of_things(raw: Mapping[str, Path]) -> list[Emoji]:
         points = row["unified"].split("-")
         sign = "".join(chr(int(point, 16)) for point in points).replace("\ufe0f", "")
         found = keywords.get(sign, [])
-        name = _plain_name(row["name"] or row["short_name"], found)
+        # The keyword list begins with the everyday name; the code point's is the second choice.
+        everyday = found[0].replace("_", " ") if found else (row["name"] or row["short_name"]).lower()
+        name = plain_name(everyday)
         things.append(Emoji(row["unified"].lower(), name, _plain_keywords(found, name)))
     return things
 
@@ -98,11 +100,10 @@ def _shows_a_thing(category: str, subcategory: str) -> bool:
     return chosen is None or subcategory in chosen
 
 
-def _plain_name(unicode_name: str, keywords: list[str]) -> str:
-    """The everyday name: the keyword list's first entry, else the code point's name."""
-    name = keywords[0].replace("_", " ") if keywords else unicode_name.lower()
-    plain = re.sub(r"\s+", " ", DRAWN.sub(" ", name)).replace(" s ", "'s ").strip(" -:")
-    return plain or name
+def plain_name(sign_name: str) -> str:
+    """A sign's name without the words that say how it is drawn: "large red circle", "dog face"."""
+    plain = re.sub(r"\s+", " ", DRAWN.sub(" ", sign_name)).replace(" s ", "'s ").strip(" -:")
+    return plain or sign_name
 
 
 def _plain_keywords(keywords: list[str], name: str) -> tuple[str, ...]:

@@ -29,4 +29,5 @@ def mean_colour(image: Image.Image) -> tuple[int, int, int]:
 
 def distances(hashes: NDArray[np.uint64], one: int) -> NDArray[np.uint8]:
     """Hamming distances of many hashes to one, in bits."""
-    return np.bitwise_count(hashes ^ np.uint64(one))
+    apart: NDArray[np.uint8] = np.bitwise_count(hashes ^ np.uint64(one))
+    return apart

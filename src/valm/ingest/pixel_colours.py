@@ -7,8 +7,6 @@ chroma, the other words by hue, with brown and pink as the dark and the light pa
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -68,7 +66,8 @@ def colour_histogram(image: Image.Image) -> NDArray[np.float64]:
     if len(rgb) == 0:
         rgb = np.full((1, 3), 255, dtype=np.uint8)
     counts = np.bincount(colour_words(rgb), minlength=len(COLOURS))
-    return counts / counts.sum()
+    shares: NDArray[np.float64] = counts / counts.sum()
+    return shares
 
 
 def colour_words(rgb: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -91,13 +90,11 @@ def colour_words(rgb: NDArray[np.uint8]) -> NDArray[np.int64]:
     return words
 
 
-def _white_frame(pixels: NDArray[np.uint8]) -> NDArray[Any]:
+def _white_frame(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """True for white pixels, if all four corners are white: a cut-out on a white page."""
-    white = (pixels[..., :3] >= NEARLY_WHITE).all(axis=-1)
-    corners = white[[0, 0, -1, -1], [0, -1, 0, -1]] & (
-        pixels[[0, 0, -1, -1], [0, -1, 0, -1], 3] >= OPAQUE_ALPHA
-    )
-    return white if corners.all() else np.zeros_like(white)
+    white = np.all(pixels[..., :3] >= NEARLY_WHITE, axis=-1) & (pixels[..., 3] >= OPAQUE_ALPHA)
+    framed = bool(white[0, 0] and white[0, -1] and white[-1, 0] and white[-1, -1])
+    return np.logical_and(white, framed)
 
 
 def _lightness_chroma_hue(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.float64], ...]:
