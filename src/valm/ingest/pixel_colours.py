@@ -27,27 +27,34 @@ WHITE_POINT = np.array([0.95047, 1.0, 1.08883])
 # Hues in degrees; a range that ends before it starts goes through zero.
 CHROMATIC = (
     ("red", 345, 48, 0, 101, 0, 999),
-    ("pink", 345, 48, 62, 101, 0, 999),
-    ("pink", 345, 48, 50, 62, 0, 45),
+    ("pink", 345, 25, 62, 101, 0, 999),
+    ("pink", 345, 10, 50, 62, 0, 999),
+    ("pink", 10, 22, 55, 62, 0, 70),
+    ("pink", 22, 48, 50, 62, 0, 45),
+    ("pink", 25, 48, 62, 101, 0, 50),
+    ("orange", 36, 48, 62, 101, 50, 999),
     ("brown", 0, 48, 0, 50, 0, 40),
     ("brown", 30, 48, 0, 62, 0, 55),
     ("orange", 48, 76, 0, 101, 0, 999),
     ("brown", 48, 82, 0, 58, 0, 999),
     ("brown", 48, 76, 58, 75, 0, 38),
+    ("brown", 55, 76, 58, 78, 0, 56),
     ("white", 48, 76, 80, 101, 0, 30),
     ("yellow", 76, 106, 58, 101, 0, 999),
     ("yellow", 82, 106, 50, 58, 0, 999),
     ("brown", 82, 106, 0, 50, 0, 999),
     ("white", 76, 106, 85, 101, 0, 22),
     ("green", 106, 200, 0, 101, 0, 999),
-    ("blue", 200, 292, 0, 101, 0, 999),
-    ("purple", 292, 345, 0, 101, 0, 999),
-    ("blue", 292, 310, 0, 101, 90, 999),
+    ("blue", 200, 298, 0, 101, 0, 999),
+    ("purple", 298, 345, 0, 101, 0, 999),
+    ("blue", 298, 307, 0, 101, 95, 999),
     ("pink", 325, 345, 58, 101, 0, 999),
 )
 DARKEST_COLOUR = 14  # below this lightness every hue is black
 BLACK_BELOW, WHITE_ABOVE = 28, 86
 NEUTRAL_CHROMA, NEUTRAL_CHROMA_IN_THE_DARK, DARK_BELOW = 12, 16, 30
+# Artists shade black, grey and white things towards violet; nobody calls that purple.
+SHADING_CHROMA, SHADING_FROM, SHADING_TO = 24, 290, 322
 
 
 def colour_histogram(image: Image.Image) -> NDArray[np.float64]:
@@ -77,6 +84,7 @@ def colour_words(rgb: NDArray[np.uint8]) -> NDArray[np.int64]:
     neutral = chroma < np.where(
         lightness < DARK_BELOW, NEUTRAL_CHROMA_IN_THE_DARK, NEUTRAL_CHROMA
     )
+    neutral |= (chroma < SHADING_CHROMA) & (hue >= SHADING_FROM) & (hue < SHADING_TO)
     words[neutral & (lightness < BLACK_BELOW)] = COLOURS.index("black")
     words[neutral & (lightness >= WHITE_ABOVE)] = COLOURS.index("white")
     for word, hue_from, hue_to, dark, light, dull, vivid in CHROMATIC:
