@@ -113,7 +113,9 @@ def _ingest(root: Path) -> None:
             "reason": None if available else "no apt-get on this machine",
             "path": "data/raw.tgz",
             "licence": "MIT" if available else "GPL-2",
-            "url_or_package": f"npm:{name}",
+            "origin": f"npm {name}@1.0.0",
+            "holds": "pictures",
+            "bytes": 15_792_027,
         }
         _manifest(root, f"ingest/sources/{name}", "source", 1, [], facts)
     rows = []
@@ -180,7 +182,7 @@ def _ingest(root: Path) -> None:
             "text",
             len(documents),
             [file],
-            {"licence": "free"},
+            {"licences": {"wordnet": "WordNet licence"} if source == "wordnet_glosses" else {}},
         )
         tokens[source] = {"documents": len(documents), "tokens": 40 * len(documents)}
     split = {

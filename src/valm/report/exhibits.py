@@ -5,7 +5,7 @@ An exhibit is finished HTML: whatever it quotes (captions, documents, names) is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 
 import polars as pl
@@ -15,7 +15,7 @@ import polars as pl
 class Passage:
     """Finished HTML without data of its own: a paragraph, a grid of pictures."""
 
-    html: str
+    html: str = field(repr=False)
 
     def _repr_html_(self) -> str:
         return self.html
@@ -27,8 +27,8 @@ class Table:
 
     name: str
     caption: str
-    html: str
-    frame: pl.DataFrame
+    html: str = field(repr=False)
+    frame: pl.DataFrame = field(repr=False)
 
     def _repr_html_(self) -> str:
         return _framed("table", self.name, f'<div class="scroll">{self.html}</div>', self.caption)
@@ -40,13 +40,18 @@ class Figure:
 
     name: str
     caption: str
-    svg: str
+    svg: str = field(repr=False)
 
     def _repr_html_(self) -> str:
         return _framed("figure", self.name, inline_svg(self), self.caption)
 
 
 Exhibit = Passage | Table | Figure
+
+
+def opening(study: str) -> Passage:
+    """The line above a notebook's first exhibit: which study this is."""
+    return Passage(f'<p class="kicker">Study {escape(study)}</p>')
 
 
 def missing(what: str) -> Passage:

@@ -33,6 +33,8 @@ def differences(comparisons: Sequence[Comparison], name: str = "differences") ->
         for task, axis in zip(tasks, axes, strict=True):
             rows = [c for c in comparisons if c.task == task]
             _forest(axis, rows, task_label(task))
+            axis.spines["bottom"].set_visible(axis is axes[-1])
+            axis.tick_params(axis="x", length=3 if axis is axes[-1] else 0)
         first = model_label(*comparisons[0].first)
         axes[-1].set_xlabel(f"{first} minus the other, percentage points")
         caption = (

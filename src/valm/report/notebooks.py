@@ -7,6 +7,7 @@ ids) is taken out of the copy: executed twice, it has the same bytes.
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import sys
@@ -76,6 +77,7 @@ def execute(notebook: Path, parameters: Mapping[str, Any], attempt: Path) -> nbf
                 str(attempt),
                 parameters=dict(parameters),
                 kernel_name=KERNEL,
+                language="python",
                 progress_bar=False,
             )
         except PapermillExecutionError as error:
@@ -91,7 +93,7 @@ def _check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
     """papermill only warns of a wrong name; here it is an error, and so is a default left alone."""
     if not notebook.is_file():
         raise InputError("there is no such notebook", where=notebook)
-    known = set(papermill.inspect_notebook(str(notebook)))
+    known = _declared_parameters(notebook)
     if not known:
         raise InputError(
             "the notebook has no parameters",
@@ -107,6 +109,19 @@ def _check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
             )
     for name in sorted(known - set(parameters)):
         raise InputError(f"parameter {name!r} of the notebook was not given", where=notebook)
+
+
+def _declared_parameters(notebook: Path) -> set[str]:
+    """Names that the cell tagged ``parameters`` assigns."""
+    cells = nbformat.read(notebook, as_version=NOTEBOOK_FORMAT).cells  # type: ignore[no-untyped-call]
+    tagged = [cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])]
+    return {
+        target.id
+        for statement in ast.parse("\n".join(tagged)).body
+        if isinstance(statement, ast.Assign)
+        for target in statement.targets
+        if isinstance(target, ast.Name)
+    }
 
 
 @contextmanager

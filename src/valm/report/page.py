@@ -14,6 +14,7 @@ from valm.core.logs import logger
 from valm.errors import SpaceError
 from valm.report.chapters import TITLES, embed, evaluate, findings, ingest, retrieve, train
 from valm.report.exhibits import Exhibit, Figure, Table, paragraphs
+from valm.report.findings import Findings
 from valm.report.numbers import size
 from valm.report.page_shell import page
 from valm.report.results import SUFFIX
@@ -54,8 +55,10 @@ def write_report(job: Job, *, results: Path, notebooks: Sequence[Path], output: 
         SpaceError: The page would be larger than 8 MB.
     """
     study = job.value("study", str)
+    said = findings.read_findings(results)
+    evidence = [findings.verdicts(results), findings.colour_differences(results)]
     parts = sections(results)
-    html = report_page(study, results, parts, _links(notebooks, output.parent))
+    html = report_page(study, said, evidence, parts, _links(notebooks, output.parent))
     if len(html.encode("utf-8")) > MAXIMUM_BYTES:
         raise SpaceError(
             f"the report would have {size(len(html))}, more than {size(MAXIMUM_BYTES)}",
@@ -64,7 +67,8 @@ def write_report(job: Job, *, results: Path, notebooks: Sequence[Path], output: 
         )
     target = output.parent / "report.html"
     write_text(target, html)
-    files = [target, *_write_exhibits(parts, output.parent)]
+    shown = [*evidence, *(e for part in parts for e in (*part.exhibits, *part.folded))]
+    files = [target, *_write_exhibits(shown, output.parent)]
     job.finish(
         output,
         kind="report",
@@ -140,15 +144,21 @@ def sections(results: Path) -> list[Section]:
 
 
 def report_page(
-    study: str, results: Path, parts: Sequence[Section], notebooks: Sequence[tuple[str, str]]
+    study: str,
+    said: Findings,
+    evidence: Sequence[Exhibit],
+    parts: Sequence[Section],
+    notebooks: Sequence[tuple[str, str]],
 ) -> str:
     """The page: findings first, then the sections, then the links to the notebooks.
 
     Args:
+        study: The study's name.
+        said: The findings in words.
+        evidence: What the findings rest on; it stands between their first words and the rest.
+        parts: The sections below.
         notebooks: Address relative to the page, and title, of each notebook's page.
     """
-    said = findings.read_findings(results)
-    figure = findings.colour_differences(results)
     links = "".join(
         f'<li><a href="{escape(address)}">{escape(title)}</a></li>' for address, title in notebooks
     )
@@ -156,8 +166,8 @@ def report_page(
         f'<header class="title" id="findings"><p class="kicker">Visually-augmented language modelling · study'
         f" {escape(study)}</p><h1>{escape(said.headline)}</h1>"
         f'<p class="lead">{escape(said.paragraphs[0])}</p></header>'
-        f"{findings.verdicts(results)._repr_html_()}{figure._repr_html_()}"
-        f'<div class="prose">{paragraphs(*said.paragraphs[1:]).html}</div>'
+        + "".join(exhibit._repr_html_() for exhibit in evidence)
+        + f'<div class="prose">{paragraphs(*said.paragraphs[1:]).html}</div>'
         + "".join(_section_html(part) for part in parts)
         + f'<h2 id="notebooks">Notebooks</h2><p>Each phase has a notebook that shows more of it.</p>'
         f'<ul class="notebooks">{links}</ul>'
@@ -186,10 +196,10 @@ def _links(notebooks: Sequence[Path], folder: Path) -> list[tuple[str, str]]:
     return links
 
 
-def _write_exhibits(parts: Sequence[Section], folder: Path) -> list[Path]:
+def _write_exhibits(exhibits: Sequence[Exhibit], folder: Path) -> list[Path]:
     """Every table as CSV and every figure as SVG, under its name."""
     files = []
-    for exhibit in (e for part in parts for e in (*part.exhibits, *part.folded)):
+    for exhibit in exhibits:
         if isinstance(exhibit, Table):
             files.append(folder / "tables" / f"{exhibit.name}.csv")
             write_text(files[-1], exhibit.frame.write_csv())

@@ -14,17 +14,15 @@ PACKAGES = (
     "valm", "torch", "torchvision", "timm", "open_clip_torch", "faiss-cpu", "transformers", "tokenizers",
     "pytorch-lightning", "numpy", "pyarrow", "polars", "scipy", "snakemake",
 )  # fmt: skip
+SOURCE_FACTS = ("holds", "origin", "licence", "bytes", "available", "reason")
 
 
 def sources(manifests: Mapping[str, Manifest]) -> pl.DataFrame:
-    """One row a raw source: ``source, package, licence, available, reason, bytes``."""
+    """One row a raw source: ``source, holds, origin, licence, bytes, available, reason``."""
     rows = [
         {
             "source": name,
-            "package": manifest.facts.get("url_or_package"),
-            "licence": manifest.facts.get("licence"),
-            "available": bool(manifest.facts.get("available", True)),
-            "reason": manifest.facts.get("reason"),
+            **{fact: manifest.facts.get(fact) for fact in SOURCE_FACTS},
         }
         for name, manifest in manifests.items()
     ]

@@ -6,8 +6,6 @@ What a study does not have is an empty frame or ``None``: the report says so in 
 from __future__ import annotations
 
 import json
-import lzma
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -17,9 +15,9 @@ import polars as pl
 
 from valm.core.manifest import Manifest, read_manifest
 from valm.errors import InputError
+from valm.ingest.documents import read_documents
 
 MAXIMUM_JSON_BYTES = 64 << 20
-MAXIMUM_LINE_BYTES = 1 << 20
 SUFFIX = ".manifest.json"
 
 
@@ -97,20 +95,5 @@ class Results:
         path = self.path("ingest", "text", f"{source}.txt.xz")
         if not path.is_file():
             return []
-        first = list(islice(_documents(path), among))
+        first = [" ".join(d.split()) for d in islice(read_documents(path), among)]
         return first[:: max(1, len(first) // count)][:count]
-
-
-def _documents(path: Path) -> Iterator[str]:
-    """Documents of a CC-100 file, whose lines are capped so that a hostile one cannot fill memory."""
-    with lzma.open(path, "rb") as file:
-        lines: list[str] = []
-        while line := file.readline(MAXIMUM_LINE_BYTES):
-            text = line.decode("utf-8", errors="replace").strip()
-            if text:
-                lines.append(text)
-            elif lines:
-                yield " ".join(lines)
-                lines = []
-        if lines:
-            yield " ".join(lines)

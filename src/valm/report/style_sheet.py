@@ -47,11 +47,14 @@ nav.contents a:hover, nav.contents a[aria-current] { color: var(--accent); }
 
 header.title { padding: 4rem 0 0.5rem; }
 .kicker { margin: 0; font: 600 0.8rem/1.4 var(--sans); letter-spacing: 0.08em; text-transform: uppercase; color: var(--muted); }
+.celltag_parameters { display: none; }
+.text_cell:first-of-type h1 { margin-top: 4rem; }
 h1 { font-size: clamp(1.7rem, 4vw, 2.25rem); line-height: 1.2; letter-spacing: -0.015em; font-weight: 600; margin: 0.5rem 0 0.8rem; text-wrap: balance; }
 h2 { font-size: 1.55rem; line-height: 1.25; font-weight: 600; letter-spacing: -0.01em; margin: 4rem 0 0.6rem; padding-top: 1.4rem; border-top: 1px solid var(--rule); scroll-margin-top: 1rem; }
 h3 { font-size: 1.15rem; line-height: 1.3; font-weight: 600; margin: 2.4rem 0 0.4rem; }
 .anchor-link { display: none; }
-#table-summary td.gt_right { white-space: normal; min-width: 5.6rem; }
+#table-summary .gt_left { min-width: 11.5rem; }
+#table-summary .gt_right { white-space: normal; min-width: 5.2rem; max-width: 7rem; }
 p { margin: 0.7rem 0; text-wrap: pretty; }
 .lead { font-size: 1.2rem; line-height: 1.55; }
 .quiet, .missing { color: var(--muted); font-size: 0.95rem; }
@@ -60,7 +63,7 @@ code, pre { font-family: var(--mono); font-size: 0.84em; }
 
 .verdicts { list-style: none; margin: 1.6rem 0 0; padding: 0; max-width: none; display: grid; gap: 0.9rem; grid-template-columns: repeat(auto-fit, minmax(12rem, 1fr)); font-family: var(--sans); }
 .verdicts li { background: var(--panel); border-radius: 10px; padding: 0.95rem 1.1rem 0.9rem; }
-.verdicts .against { display: block; font-size: 0.82rem; line-height: 1.35; color: var(--muted); min-height: 2.2em; }
+.verdicts .against { display: block; font-size: 0.82rem; line-height: 1.35; color: var(--muted); min-height: 2.75em; }
 .verdicts .difference { display: block; font-size: 1.6rem; line-height: 1.35; font-weight: 600; font-variant-numeric: tabular-nums; letter-spacing: -0.02em; }
 .verdicts .interval { display: block; font-size: 0.8rem; color: var(--muted); font-variant-numeric: tabular-nums; }
 .verdicts .word { display: block; margin-top: 0.35rem; font-size: 0.85rem; font-weight: 600; color: var(--muted); }

@@ -7,6 +7,7 @@ A chapter's functions take the study's results folder and return exhibits: they 
 from __future__ import annotations
 
 from valm.report.chapters import embed, evaluate, findings, ingest, retrieve, train
+from valm.report.exhibits import opening
 
 TITLES = {
     "01_ingest": "What came in",
@@ -17,4 +18,4 @@ TITLES = {
     "06_findings": "Findings",
 }
 
-__all__ = ["TITLES", "embed", "evaluate", "findings", "ingest", "retrieve", "train"]
+__all__ = ["TITLES", "embed", "evaluate", "findings", "ingest", "opening", "retrieve", "train"]

@@ -33,20 +33,15 @@ def sources(results: str | Path) -> Exhibit:
         for row in frame.to_dicts()
     ]
     shown = as_text(
-        frame.with_columns(status=pl.Series(status)),
-        source=readable,
-        package=plain,
-        licence=plain,
-        status=str,
-    )
+        frame.with_columns(status=pl.Series(status)), source=plain, holds=plain, origin=plain, licence=plain,
+        bytes=size, status=str,
+    )  # fmt: skip
     caption = "Raw sources. Every byte is verified against its sha256 before it is used."
     labels = {
-        "source": "Source",
-        "package": "Package or address",
-        "licence": "Licence",
+        "source": "Source", "holds": "Holds", "origin": "From", "licence": "Licence", "bytes": "Size",
         "status": "Status",
-    }
-    return table("sources", caption, shown, data=frame, labels=labels)
+    }  # fmt: skip
+    return table("sources", caption, shown, data=frame, labels=labels, right=("bytes",))
 
 
 def pictures(results: str | Path) -> Exhibit:
@@ -107,7 +102,7 @@ def text(results: str | Path) -> Exhibit:
     if tokens is None:
         return missing("training text")
     licences = {
-        name: str(m.facts.get("licence", ""))
+        name: ", ".join(sorted(set(m.facts.get("licences", {}).values())))
         for name, m in study.manifests("ingest", "text").items()
     }
     train = tokens.facts["splits"]["train"]
@@ -117,7 +112,7 @@ def text(results: str | Path) -> Exhibit:
             "documents": counts["documents"],
             "tokens": counts["tokens"],
             "share": counts["tokens"] / max(1, train["tokens"]),
-            "licence": licences.get(name, ""),
+            "licence": licences.get(name) or "made by this study",
         }
         for name, counts in train["by_source"].items()
     ]

@@ -1,0 +1,143 @@
+"""What the findings say: each verdict in its words, and never more than the intervals carry."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from valm.report.comparisons import Comparison, Verdict
+from valm.report.findings import Findings, Score, Setting, findings
+
+SETTING = Setting(
+    trained_with={
+        "gpt2_star": "none",
+        "valm": "retrieved",
+        "valm_random": "random",
+        "valm_text_state": "text_state",
+    },
+    notes_share=0.11,
+    pictures=4600,
+)
+OPPONENTS = {
+    "none": ("gpt2_star", "own"),
+    "random": ("valm_random", "own"),
+    "text_state": ("valm_text_state", "own"),
+    "permuted": ("valm", "permuted"),
+}
+GAIN, OPEN, LOSS = 0.08, 0.01, -0.08
+ALL_GAIN = dict.fromkeys(OPPONENTS, GAIN)
+
+
+def compared(opponent: str, difference: float, task: str = "colour") -> Comparison:
+    return Comparison(
+        task=task, metric="accuracy", definition="corrected", unit="share",
+        first=("valm", "own"), second=OPPONENTS[opponent],
+        difference=difference, low=difference - 0.04, high=difference + 0.04,
+        p_holm=0.001 if abs(difference) > 0.04 else 0.6, n=900, seeds=2,
+    )  # fmt: skip
+
+
+def said(
+    differences: Mapping[str, float], *more: Comparison, setting: Setting = SETTING
+) -> Findings:
+    rows = [compared(opponent, difference) for opponent, difference in differences.items()]
+    scores = {
+        ("colour", "valm", "own"): Score(0.29, 0.26, 0.32, majority=0.21),
+        ("colour", "gpt2_star", "own"): Score(0.21, 0.18, 0.24, majority=0.21),
+    }
+    return findings(setting, [*rows, *more], scores)
+
+
+def text(found: Findings) -> str:
+    return " ".join([found.headline, *found.paragraphs])
+
+
+def test_help_is_claimed_only_against_all_controls() -> None:
+    assert "neither random pictures nor the text state do the same" in said(ALL_GAIN).headline
+    without_text_state = said({**ALL_GAIN, "text_state": OPEN}).headline
+    assert "more than the text state is not shown" in without_text_state
+    for control in ("random", "permuted"):
+        for outcome in (OPEN, LOSS):
+            headline = said({**ALL_GAIN, control: outcome}).headline
+            assert "that their content is the reason is not shown" in headline
+
+
+def test_no_help_and_harm_are_said_as_plainly() -> None:
+    assert (
+        "does not show that looking at pictures helps" in said({**ALL_GAIN, "none": OPEN}).headline
+    )
+    assert "Pictures do not help" in said({**ALL_GAIN, "none": LOSS}).headline
+    assert "a loss is shown" in text(said({**ALL_GAIN, "none": LOSS}))
+
+
+def test_what_was_not_compared_is_unknown() -> None:
+    found = said({"none": GAIN, "permuted": GAIN})
+    assert "that their content is the reason is not shown" in found.headline
+    assert "No model trained on random pictures was compared" in text(found)
+    assert "compares no model" in said({"random": GAIN}).headline
+    assert "no comparison that could tell" in findings(SETTING, [], {}).headline
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "p", "higher_is_better", "verdict"),
+    [
+        (0.01, 0.09, 0.01, True, Verdict.GAIN),
+        (0.01, 0.09, 0.01, False, Verdict.LOSS),
+        (-0.09, -0.01, 0.01, True, Verdict.LOSS),
+        (-0.09, -0.01, 0.01, False, Verdict.GAIN),
+        (-0.01, 0.09, 0.01, True, Verdict.OPEN),
+        (0.01, 0.09, 0.2, True, Verdict.OPEN),
+        (0.0, 0.09, 0.01, True, Verdict.OPEN),
+    ],
+)
+def test_verdict(
+    low: float, high: float, p: float, higher_is_better: bool, verdict: Verdict
+) -> None:
+    c = replace(
+        compared("none", 0.0), difference=(low + high) / 2, low=low, high=high, p_holm=p,
+        higher_is_better=higher_is_better,
+    )  # fmt: skip
+    assert c.verdict is verdict
+
+
+def test_an_interval_that_fails_the_corrected_test_is_not_called_zero() -> None:
+    row = replace(compared("none", 0.05), p_holm=0.2)
+    found = findings(SETTING, [row], {})
+    assert "after correction for the number of tests no difference is shown" in text(found)
+
+
+def test_the_study_is_called_what_it_is() -> None:
+    assert "11.0 % of the training text are colour notes" in text(said(ALL_GAIN))
+    assert "colour notes" not in text(said(ALL_GAIN, setting=replace(SETTING, notes_share=0.0)))
+
+
+def test_seen_sets_are_reported_as_seen_and_missing_ones_as_missing() -> None:
+    found = said(ALL_GAIN, compared("none", GAIN, "memory_color"))
+    assert "On MemoryColor the differences are +8.0 points [+4.0, +12.0] against GPT-2*" in text(
+        found
+    )
+    assert "count as seen" in text(found)
+    missing = said(ALL_GAIN, setting=replace(SETTING, unavailable={"color_terms": "no network"}))
+    assert "ColorTerms was not measured: no network." in text(missing)
+    assert "count as seen" not in text(missing)
+
+
+def test_majority_is_compared_by_interval() -> None:
+    rows = [compared("none", GAIN)]
+    for low, high, words in (
+        (0.25, 0.3, "exceeds"),
+        (0.1, 0.2, "more than VaLM does"),
+        (0.2, 0.3, "that VaLM does better [20.0, 30.0] is not shown"),
+    ):
+        scores = {("colour", "valm", "own"): Score((low + high) / 2, low, high, majority=0.22)}
+        assert words in text(findings(SETTING, rows, scores))
+
+
+def test_beyond_colour_only_what_is_shown_gets_a_number() -> None:
+    shape, size = compared("none", OPEN, "shape"), compared("none", LOSS, "size")
+    paragraph = text(said(ALL_GAIN, shape, size))
+    assert (
+        "Beyond colour: relative size, −8.0 points [−12.0, −4.0] against GPT-2* (loss shown)."
+        in paragraph
+    )
+    assert "On shape of things no difference is shown" in paragraph

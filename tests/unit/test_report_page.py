@@ -1,0 +1,120 @@
+"""The page: whole, linked, small, the same bytes again; and honest where a study has nothing."""
+
+import re
+from pathlib import Path
+
+import pytest
+from builders.results import Story, write_results
+
+from valm.core.job import Job
+from valm.core.manifest import verify_files
+from valm.report.chapters import TITLES
+from valm.report.costs import rule_costs, training_costs
+from valm.report.curves import smoothed
+from valm.report.describe import describe
+from valm.report.page import write_report
+from valm.report.results import Results
+
+JOB = Job("write-report", {"study": "small"}, "code")
+
+
+def write(results: Path) -> str:
+    notebooks = [results / "report/notebooks" / f"{name}.ipynb" for name in TITLES]
+    output = results / "report" / "report.manifest.json"
+    write_report(JOB, results=results, notebooks=notebooks, output=output)
+    return (output.parent / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_results(tmp_path_factory.mktemp("study") / "results")
+
+
+@pytest.fixture(scope="module")
+def html(results: Path) -> str:
+    return write(results)
+
+
+def test_page_is_whole_and_its_contents_lead_somewhere(results: Path, html: str) -> None:
+    anchors = set(re.findall(r'\bid="([^"]+)"', html))
+    targets = re.findall(r'href="#([^"]+)"', html)
+    assert "retrieved" in targets
+    assert set(targets) <= anchors
+    assert 'href="notebooks/01_ingest.html"' in html
+    assert (
+        html.index("<h1>")
+        < html.index('id="figure-differences"')
+        < html.index('id="table-summary"')
+    )
+    assert len(html) < 8_000_000
+    names = set(verify_files(results / "report/report.manifest.json").files)
+    assert {
+        "report.html",
+        "tables/results.csv",
+        "figures/differences.svg",
+        "figures/losses.svg",
+    } <= names
+
+
+def test_page_has_the_same_bytes_again(results: Path, html: str) -> None:
+    figures = {p.name: p.read_bytes() for p in (results / "report/figures").iterdir()}
+    assert write(results) == html
+    assert {p.name: p.read_bytes() for p in (results / "report/figures").iterdir()} == figures
+
+
+def test_figures_follow_the_theme_and_name_no_date(results: Path, html: str) -> None:
+    for path in (results / "report/figures").iterdir():
+        svg = path.read_text(encoding="utf-8")
+        assert "currentColor" in svg
+        assert not re.search(r"dc:date|20\d\d-\d\d-\d\d|Matplotlib|/tmp", svg)
+
+
+def test_headline_follows_the_scores(tmp_path: Path) -> None:
+    none = dict.fromkeys(Story().gains, 0.0)
+    assert "does not show that looking at pictures helps" in write(
+        write_results(tmp_path, Story(gains=none))
+    )
+
+
+def test_empty_study_still_has_a_page(tmp_path: Path) -> None:
+    assert "nothing has been made yet" in describe(tmp_path)
+    html = write(tmp_path)
+    assert "This study has no comparison that could tell whether pictures help." in html
+    assert html.count("This study has no ") > 10
+
+
+def test_costs_are_relative_to_the_baseline(results: Path) -> None:
+    study = Results(results)
+    relative = dict(training_costs(study.training_logs()).select("model", "relative").iter_rows())
+    assert relative["gpt2_star"] == 1.0
+    assert relative["valm"] == pytest.approx(2600 / 2400)
+    rules = {row["rule"]: row for row in rule_costs(study.benchmarks()).to_dicts()}
+    assert rules["train_model"]["seconds"] == 631.0
+    assert rules["train_model"]["peak_mib"] == 1850.2
+    assert rules["train_model"]["phase"] == "train"
+    assert rules["list_pictures"]["peak_mib"] is None
+
+
+def test_a_step_written_twice_counts_once(results: Path) -> None:
+    log = results / "train/valm/seed1/metrics.jsonl"
+    before = log.read_bytes()
+    log.write_bytes(before + before.splitlines(keepends=True)[-1])
+    try:
+        logs = Results(results).training_logs()
+    finally:
+        log.write_bytes(before)
+    assert logs.select("model", "seed", "step").is_duplicated().sum() == 0
+
+
+def test_smoothing_keeps_constants_and_ends() -> None:
+    import polars as pl
+
+    assert smoothed(pl.Series([3.0] * 40)).to_list() == pytest.approx([3.0] * 40)
+    line = pl.Series([float(i) for i in range(60)])
+    assert smoothed(line).to_list() == pytest.approx(line.to_list())
+
+
+def test_describe_counts_by_phase(results: Path) -> None:
+    text = describe(results)
+    assert "train: 8 artifacts" in text
+    assert re.search(r"pictures/list\s+picture_list\s+23 rows", text)
