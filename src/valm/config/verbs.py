@@ -37,7 +37,7 @@ VERBS: dict[str, Verb] = {
         "ingest", "valm.ingest.tokenizer", ("ingest.tokenizer", "ingest.text.sources", "ingest.text.split")
     ),
     "write-tokens": Verb("ingest", "valm.ingest.tokens", ("ingest.text", "seed")),
-    "extract-features": Verb("embed", "valm.embed.features", ("embed.encoder",)),
+    "extract-features": Verb("embed", "valm.embed.features", ("embed.features",)),
     "make-encoder": Verb("embed", "valm.embed.make", ("embed.encoder", "seed")),
     "embed-pictures": Verb("embed", "valm.embed.pictures", ()),
     "build-index": Verb("retrieve", "valm.retrieve.index", ("retrieve.indices", "seed")),
