@@ -19,11 +19,11 @@ from valm.errors import InputError
 KIND = "text"
 
 BLOCK_BYTES = 1 << 18
-MAXIMUM_DOCUMENT_BYTES = 16 << 20  # CC-100's longest web pages are far below
+MAXIMUM_DOCUMENT_BYTES = 8 << 20  # the longest novels have half of this
 DECODER_MEMORY_BYTES = 256 << 20  # xz -9 needs 65 MiB
 # Text packs 3 to 30 times smaller; a file of zeros 7,000 times.
 MAXIMUM_EXPANSION = 200
-FREE_EXPANSION_BYTES = 16 << 20
+FREE_EXPANSION_BYTES = 4 << 20
 # Preset 1 packs prose at 16 MB/s to 36 %; 6 needs nine times as long for 27 %.
 XZ_PRESET = 1
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 IRREGULAR = {
     "man": "men", "woman": "women", "child": "children", "person": "people", "foot": "feet",
     "tooth": "teeth", "goose": "geese", "mouse": "mice", "ox": "oxen", "leaf": "leaves",
@@ -18,8 +20,14 @@ SOUNDS_LIKE_YOU = ("uni", "eu", "use", "usu", "one", "once", "ute", "uka", "ura"
 VOWEL_UNI = ("unim", "unin", "unid")
 
 
+QUALIFIER = re.compile(r" (?:of|on|in|at|with|without|over|for) ")
+
+
 def plural(name: str) -> str:
-    """The plural of a name, formed on its last word."""
+    """The plural of a name, formed on its last word or the one before a preposition."""
+    qualifier = QUALIFIER.search(name)
+    if qualifier:
+        return plural(name[: qualifier.start()]) + name[qualifier.start() :]
     start, space, word = name.rpartition(" ")
     if word in IRREGULAR:
         many = IRREGULAR[word]

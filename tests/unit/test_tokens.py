@@ -1,0 +1,130 @@
+"""Token streams: the same bits again, no document in two splits, caps and shares kept."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from builders.texts import make_tokenizer, make_tokens, write_source
+
+from valm.core.manifest import read_manifest
+from valm.errors import ConfigError, InputError
+from valm.ingest.corpus import SPLITS
+from valm.ingest.documents import Document
+from valm.ingest.tokenizer import Tokenizer, load_tokenizer
+from valm.ingest.tokens import TokenStream
+
+PONDS = [f"pond {i} is {i % 7} metres deep." for i in range(600)]
+FROGS = [f"Frog {i} sits near\npond {i % 9}." for i in range(400)] + [PONDS[5].upper(), PONDS[6]]
+NOTES = [
+    Document(f"the toy{i} {verb} red.", f"toy{i}")
+    for i in range(60)
+    for verb in ("is", "looks", "was")
+]
+FRACTIONS = {"valid_fraction": 0.2, "test_fraction": 0.2}
+
+
+@pytest.fixture(autouse=True)
+def _work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VALM_WORK", str(tmp_path / "work"))
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> list[Path]:
+    folder = tmp_path / "text"
+    sources = {"ponds": PONDS, "frogs": FROGS, "colour_notes": NOTES}
+    return [write_source(folder, name, documents) for name, documents in sources.items()]
+
+
+@pytest.fixture
+def vocabulary(tmp_path: Path, texts: list[Path]) -> Path:
+    return make_tokenizer(tmp_path, texts)
+
+
+def texts_of(manifest: Path, tokenizer: Tokenizer, split: str) -> list[str]:
+    stream = TokenStream.open(manifest, split)
+    pieces = np.split(stream.tokens, stream.documents[1:-1])
+    assert all(piece[-1] == tokenizer.end_of_text for piece in pieces)
+    return [tokenizer.decode(piece[:-1]) for piece in pieces]
+
+
+def test_every_document_once_in_one_split(
+    tmp_path: Path, texts: list[Path], vocabulary: Path
+) -> None:
+    manifest = make_tokens(
+        tmp_path, texts, vocabulary, split=FRACTIONS, colour_notes={"share": 0.9}
+    )
+    tokenizer = load_tokenizer(vocabulary)
+    splits = [texts_of(manifest, tokenizer, split) for split in SPLITS]
+    everything = [text for split in splits for text in split]
+    expected = {" ".join(t.lower().split()) for t in (*PONDS, *FROGS, *(n.text for n in NOTES))}
+    assert len(everything) == len(set(everything))
+    assert set(everything) == expected
+    assert all(len(split) > 100 for split in splits)
+    toys = [{text.split()[1] for text in split if "toy" in text} for split in splits]
+    assert all(toys)
+    assert len(set.union(*toys)) == sum(map(len, toys)) == 60  # a group is in one split
+    facts = read_manifest(manifest).facts
+    assert facts["splits"]["train"]["words"] == sum(len(t.split()) for t in splits[0])
+    assert sum(s["by_source"]["frogs"]["documents"] for s in facts["splits"].values()) == 400
+
+
+def test_equal_seeds_give_equal_bytes_and_others_another_order(
+    tmp_path: Path, texts: list[Path], vocabulary: Path
+) -> None:
+    first, again, other = (
+        make_tokens(tmp_path / name, texts, vocabulary, seed=seed)
+        for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    )
+    assert first.read_bytes() == again.read_bytes()
+    tokenizer = load_tokenizer(vocabulary)
+    one, two = (texts_of(manifest, tokenizer, "train") for manifest in (first, other))
+    assert one != two
+    assert sorted(one) == sorted(two)
+    assert one[:50] != sorted(one)[:50]
+
+
+def test_caps_and_the_share_of_notes_hold(
+    tmp_path: Path, texts: list[Path], vocabulary: Path
+) -> None:
+    caps = {"ponds": 900, "frogs": 500}
+    manifest = make_tokens(tmp_path / "a", texts, vocabulary, caps, colour_notes={"share": 0.2})
+    facts = read_manifest(manifest).facts
+    used = {
+        name: sum(split["by_source"][name]["tokens"] for split in facts["splits"].values())
+        for name in facts["sources"]
+    }
+    assert 880 < used["ponds"] <= 900
+    assert 480 < used["frogs"] <= 500
+    train = facts["splits"]["train"]
+    assert 0.18 < train["by_source"]["colour_notes"]["tokens"] / train["tokens"] <= 0.2
+    assert facts["colour_notes"]["reachable"] > 0.4
+
+    # A larger cap keeps what a smaller one drew.
+    tokenizer = load_tokenizer(vocabulary)
+    wider = make_tokens(tmp_path / "b", texts, vocabulary, caps | {"ponds": 2000})
+    small, large = (set(texts_of(path, tokenizer, "train")) for path in (manifest, wider))
+    assert {t for t in small if t.startswith("pond")} < {t for t in large if t.startswith("pond")}
+
+    none = make_tokens(tmp_path / "c", texts, vocabulary, caps, colour_notes={"share": 0.0})
+    for split in read_manifest(none).facts["splits"].values():
+        assert split["by_source"]["colour_notes"]["documents"] == 0
+
+
+def test_a_source_that_is_not_configured_is_named(
+    tmp_path: Path, texts: list[Path], vocabulary: Path
+) -> None:
+    odd = write_source(tmp_path, "pond", ["a pond."])
+    with pytest.raises(ConfigError, match=r"'pond'.*did you mean 'ponds'"):
+        make_tokens(tmp_path, [odd], vocabulary, sources=[{"name": "ponds"}])
+
+
+def test_a_damaged_stream_and_a_wrong_split_are_refused(
+    tmp_path: Path, texts: list[Path], vocabulary: Path
+) -> None:
+    manifest = make_tokens(tmp_path, texts, vocabulary)
+    with pytest.raises(ConfigError, match="did you mean 'valid'"):
+        TokenStream.open(manifest, "vald")
+    with (tmp_path / "train.bin").open("ab") as file:
+        file.write(b"\x01")
+    with pytest.raises(InputError, match="its index states"):
+        TokenStream.open(manifest, "train")
