@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import csv
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from valm.core.digest import digest_data
 from valm.core.manifest import read_manifest
 from valm.core.registry import did_you_mean
 from valm.errors import ConfigError
 
 LOCK = Path("config/sources.lock.yaml")
+SHA256 = r"^[0-9a-f]{64}$"
 
 
 class PinnedFile(BaseModel):
@@ -22,10 +24,18 @@ class PinnedFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     file: str
-    sha256: str
-    bytes: int
+    sha256: str = Field(pattern=SHA256)
+    bytes: int = Field(gt=0)
     url: str | None
     mirror_path: str | None
+
+    @field_validator("file")
+    @classmethod
+    def _stays_in_the_data_folder(cls, file: str) -> str:
+        path = PurePosixPath(file)
+        if path.is_absolute() or ".." in path.parts or path == PurePosixPath():
+            raise ValueError(f"{file!r} is no name below the data folder")
+        return file
 
 
 class Source(BaseModel):
@@ -33,8 +43,10 @@ class Source(BaseModel):
 
     Attributes:
         client: What fetches it; a ``url`` source without ``url`` is in a mirror only.
+        url: Address of the file, or of the folder that a collection's files lie in.
         file: Its name in the data folder; a collection is a folder there.
-        files: For a collection, the table of its files, beside the lock.
+        files: For a collection, the table of its files, beside the lock: file, sha256, bytes, and
+            ``elsewhere`` for a file with an address, or a path in a mirror, of its own.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -71,8 +83,17 @@ class Source(BaseModel):
         """Size of all its files."""
         return sum(pinned.bytes for pinned in self.pinned_files())
 
-    def pinned_files(self, lock: Path = LOCK) -> list[PinnedFile]:
-        """Its files, each with sha256 and address."""
+    @property
+    def digest(self) -> str:
+        """Digest of what is pinned: names and sha256 of all its files."""
+        return digest_data([[pinned.file, pinned.sha256] for pinned in self.pinned_files()])
+
+    def pinned_files(self) -> list[PinnedFile]:
+        """Its files, each with sha256 and address.
+
+        Raises:
+            ConfigError: The table of a collection is missing or malformed.
+        """
         if self.files is None:
             assert self.sha256 is not None and self.bytes is not None  # _is_complete
             path = self.mirror_path or _mirror_path(self.url)
@@ -80,19 +101,23 @@ class Source(BaseModel):
                 PinnedFile(file=self.file, sha256=self.sha256, bytes=self.bytes, url=self.url,
                            mirror_path=path)
             ]  # fmt: skip
-        with (lock.parent / self.files).open(encoding="utf-8", newline="") as table:
-            rows = list(csv.DictReader(table, delimiter="\t"))
-        return [self._pinned_row(row) for row in rows]
+        table = LOCK.parent / self.files
+        try:
+            with table.open(encoding="utf-8", newline="") as file:
+                return [self._pinned_row(row) for row in csv.DictReader(file, delimiter="\t")]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ConfigError(f"a table of pinned files is malformed: {error}", where=table) from error
 
     def _pinned_row(self, row: dict[str, str]) -> PinnedFile:
-        elsewhere = row["mirror_path"]
-        url = None if elsewhere else f"{self.url}{row['file']}"
+        elsewhere = row["elsewhere"]
+        in_a_mirror_only = bool(elsewhere) and "://" not in elsewhere
+        url = None if in_a_mirror_only else elsewhere or f"{self.url}{row['file']}"
         return PinnedFile(
             file=f"{self.file}/{row['file']}",
             sha256=row["sha256"],
             bytes=int(row["bytes"]),
             url=url,
-            mirror_path=elsewhere or _mirror_path(url),
+            mirror_path=elsewhere if in_a_mirror_only else _mirror_path(url),
         )
 
 
