@@ -221,16 +221,20 @@ def _embed(root: Path) -> None:
 
 def _retrieve(root: Path) -> None:
     recall = [
-        {"index": "exact", "factory": "Flat", "nprobe": 1, "recall": {"1": 1.0, "4": 1.0, "8": 1.0},
+        {"index": "exact", "factory": "Flat", "nprobe": None, "recall": {"1": 1.0, "4": 1.0, "8": 1.0},
          "bytes_per_vector": 768, "queries_per_second": 21000.0, "queries": 2000},
         {"index": "ivf_pq", "factory": "IVF64,PQ48x8", "nprobe": 16, "recall": {"1": 0.71, "4": 0.78, "8": 0.81},
          "bytes_per_vector": 56, "queries_per_second": 48000.0, "queries": 2000},
     ]  # fmt: skip
     _write(root / "retrieve/recall.json", json.dumps(recall).encode())
     names = list(OBJECTS)
+    nothing = [-1] * 4
     prompts = [
-        {"prompt": f"the color of a {name} is", "tokens": [5, 6, 7], "ids": [i, i + len(names) - (i > 10), 3, -1],
-         "scores": [0.83, 0.79, 0.41, 0.0]}
+        {
+            "prompt": f"the color of a {name} is", "tokens": [" the", f" {name}", " is"],
+            "ids": [nothing, nothing, [i, i + len(names) - (i > 10), 3, -1]],
+            "scores": [[0.0] * 4, [0.0] * 4, [0.83, 0.79, 0.41, 0.0]],
+        }
         for i, name in enumerate(names)
     ]  # fmt: skip
     _write(root / "retrieve/prompts.json", json.dumps(prompts).encode())

@@ -49,7 +49,7 @@ def said(
 
 
 def text(found: Findings) -> str:
-    return " ".join([found.headline, *found.paragraphs])
+    return " ".join([found.headline, *found.paragraphs]).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_help_is_claimed_only_against_all_controls() -> None:

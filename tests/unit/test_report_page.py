@@ -95,17 +95,6 @@ def test_costs_are_relative_to_the_baseline(results: Path) -> None:
     assert rules["list_pictures"]["peak_mib"] is None
 
 
-def test_a_step_written_twice_counts_once(results: Path) -> None:
-    log = results / "train/valm/seed1/metrics.jsonl"
-    before = log.read_bytes()
-    log.write_bytes(before + before.splitlines(keepends=True)[-1])
-    try:
-        logs = Results(results).training_logs()
-    finally:
-        log.write_bytes(before)
-    assert logs.select("model", "seed", "step").is_duplicated().sum() == 0
-
-
 def test_smoothing_keeps_constants_and_ends() -> None:
     import polars as pl
 

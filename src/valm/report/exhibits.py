@@ -31,7 +31,7 @@ class Table:
     frame: pl.DataFrame = field(repr=False)
 
     def _repr_html_(self) -> str:
-        return _framed("table", self.name, f'<div class="scroll">{self.html}</div>', self.caption)
+        return _framed("table", self.name, self.html, self.caption)
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,6 @@ def inline_svg(figure: Figure) -> str:
 
 def _framed(kind: str, name: str, content: str, caption: str) -> str:
     return (
-        f'<figure class="exhibit {kind}" id="{kind}-{escape(name)}">{content}'
+        f'<figure class="exhibit {kind}" id="{kind}-{escape(name)}"><div class="scroll">{content}</div>'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 NOTHING = "–"
 MINUS = "\N{MINUS SIGN}"
+UNBROKEN = "\N{NO-BREAK SPACE}"
 DECIMALS = {"share": 1, "perplexity": 2, "nats": 4}
 
 
@@ -69,7 +70,7 @@ def interval(low: float, high: float, unit: str, *, sign: bool = False) -> str:
     """An interval in its unit: ``[22.1, 31.5]``."""
     decimals = DECIMALS.get(unit, 3)
     ends = (number(scaled(end, unit), decimals, sign=sign) for end in (low, high))
-    return f"[{', '.join(ends)}]"
+    return f"[{f',{UNBROKEN}'.join(ends)}]"
 
 
 def size(count: float | None) -> str:

@@ -62,14 +62,14 @@ def retrieved_grid(
     """The pictures of each prompt's last token, best first, with captions and similarities.
 
     Args:
-        prompts: ``{prompt, ids, scores}``: the ids are picture ids, -1 where none was found.
+        prompts: ``{prompt, ids, scores}``: K picture ids and scores a token, -1 where none was found.
         pictures: The pictures by id.
     """
     sections = []
     for entry in prompts:
         found = [
             (pictures[number], score)
-            for number, score in zip(entry["ids"], entry["scores"], strict=True)
+            for number, score in zip(entry["ids"][-1], entry["scores"][-1], strict=True)
             if number in pictures
         ]
         tiles = "".join(

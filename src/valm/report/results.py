@@ -69,15 +69,12 @@ class Results:
             ) from error
 
     def training_logs(self) -> pl.DataFrame:
-        """Every model's ``metrics.jsonl`` in one frame, with its model and seed.
-
-        A run that was killed and went on may have written a step twice: the last one counts.
-        """
+        """Every model's ``metrics.jsonl`` in one frame, with its model and seed."""
         logs = []
         for path in sorted(self.path("train").glob("*/seed*/metrics.jsonl")):
             model, seed = path.parts[-3], int(path.parts[-2].removeprefix("seed"))
-            log = pl.read_ndjson(path, infer_schema_length=None).unique("step", keep="last")
-            logs.append(log.sort("step").with_columns(model=pl.lit(model), seed=pl.lit(seed)))
+            log = pl.read_ndjson(path, infer_schema_length=None)
+            logs.append(log.with_columns(model=pl.lit(model), seed=pl.lit(seed)))
         return pl.concat(logs, how="diagonal_relaxed") if logs else pl.DataFrame()
 
     def benchmarks(self) -> pl.DataFrame:

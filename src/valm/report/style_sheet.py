@@ -61,7 +61,7 @@ p { margin: 0.7rem 0; text-wrap: pretty; }
 .missing { font-style: italic; }
 code, pre { font-family: var(--mono); font-size: 0.84em; }
 
-.verdicts { list-style: none; margin: 1.6rem 0 0; padding: 0; max-width: none; display: grid; gap: 0.9rem; grid-template-columns: repeat(auto-fit, minmax(12rem, 1fr)); font-family: var(--sans); }
+.verdicts { list-style: none; margin: 1.6rem 0 0; padding: 0; max-width: none; display: grid; gap: 0.9rem; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); font-family: var(--sans); }
 .verdicts li { background: var(--panel); border-radius: 10px; padding: 0.95rem 1.1rem 0.9rem; }
 .verdicts .against { display: block; font-size: 0.82rem; line-height: 1.35; color: var(--muted); min-height: 2.75em; }
 .verdicts .difference { display: block; font-size: 1.6rem; line-height: 1.35; font-weight: 600; font-variant-numeric: tabular-nums; letter-spacing: -0.02em; }
@@ -72,7 +72,7 @@ code, pre { font-family: var(--mono); font-size: 0.84em; }
 
 figure { margin: 1.6rem 0 2rem; }
 figcaption { margin-top: 0.6rem; max-width: 46rem; font: 0.86rem/1.5 var(--sans); color: var(--muted); }
-.figure svg { display: block; width: 100%; height: auto; max-width: 50rem; }
+.figure svg { display: block; width: 100%; height: auto; min-width: 34rem; max-width: 50rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font: 0.86rem/1.45 var(--sans); font-variant-numeric: tabular-nums; }
 .gt_table { min-width: min(100%, 34rem); border-top: 1.5px solid var(--ink); border-bottom: 1.5px solid var(--ink); }

@@ -73,7 +73,7 @@ def prompt_pictures(results: str | Path) -> Exhibit:
     prompts = study.json("retrieve", "prompts.json")
     if not prompts:
         return missing("retrieved pictures for prompts")
-    wanted = sorted({number for entry in prompts for number in entry["ids"] if number >= 0})
+    wanted = sorted({number for entry in prompts for number in entry["ids"][-1] if number >= 0})
     listed = study.frame("ingest", "pictures", "list.parquet").filter("kept")
     captions = dict(listed.select("id", "caption").iter_rows())
     data = picture_bytes(study.path("ingest", "pictures", "list.manifest.json"), wanted)
