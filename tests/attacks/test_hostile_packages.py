@@ -1,0 +1,161 @@
+"""Archives and pictures from outside that lie, bomb or break must end in one clear error."""
+
+import io
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from builders.pictures import drawn_list
+from PIL import Image
+
+from valm.core.seeding import numpy_generator
+from valm.errors import InputError
+from valm.ingest.archives import read_member, read_members
+from valm.ingest.picture_decoding import Rejected, decode_picture, encode_png
+from valm.ingest.picture_list import iterate_pictures
+
+CAP = 1 << 20
+
+
+def tar_of(path: Path, *members: tuple[tarfile.TarInfo, bytes]) -> Path:
+    with tarfile.open(path, "w:gz") as tar:
+        for info, data in members:
+            info.size = info.size or len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return path
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, link
+    return info
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        member("/etc/passwd"),
+        member("../../outside"),
+        member("a/../../outside"),
+        member("link", tarfile.SYMTYPE, "/etc/passwd"),
+        member("hard", tarfile.LNKTYPE, "good"),
+        member("device", tarfile.CHRTYPE),
+        member("pipe", tarfile.FIFOTYPE),
+    ],
+    ids=lambda info: info.name,
+)
+def test_members_that_are_no_plain_files_are_passed_over(
+    tmp_path: Path, hostile: tarfile.TarInfo
+) -> None:
+    data = b"" if hostile.type != tarfile.REGTYPE else b"bad"
+    path = tar_of(tmp_path / "a.tgz", (hostile, data), (member("good"), b"fine"))
+    assert list(read_members(path, lambda name: True, CAP)) == [("good", b"fine")]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_member_over_the_cap_is_refused_from_its_header(tmp_path: Path) -> None:
+    path = tar_of(tmp_path / "a.tgz", (member("big"), bytes(CAP + 1)))
+    with pytest.raises(InputError, match="more than the cap"):
+        read_member(path, "big", CAP)
+
+
+def test_a_zip_bomb_and_a_lying_zip_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.whl"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bundle:
+        bundle.writestr("bomb", bytes(50 * CAP))
+    with pytest.raises(InputError, match="more than the cap"):
+        read_member(path, "bomb", CAP)
+    lying = path.read_bytes().replace((50 * CAP).to_bytes(4, "little"), (100).to_bytes(4, "little"))
+    path.write_bytes(lying)
+    with pytest.raises(InputError):
+        read_member(path, "bomb", CAP)
+
+
+def test_a_package_cut_anywhere_gives_the_whole_member_or_an_error(tmp_path: Path) -> None:
+    noise = [numpy_generator(1, name).bytes(5000) for name in ("one", "two")]
+    whole = tar_of(tmp_path / "a.tgz", (member("one"), noise[0]), (member("two"), noise[1]))
+    data = whole.read_bytes()
+    errors = 0
+    cuts = range(1, len(data), 64)
+    for length in cuts:
+        whole.write_bytes(data[:length])
+        try:
+            assert read_member(whole, "two", CAP) == noise[1]
+        except InputError:
+            errors += 1
+    assert errors > 0.9 * len(cuts)  # what is left after the member is its end mark
+
+
+@pytest.mark.parametrize("data", [b"", b"<html>not here</html>", b"!<arch>\nnonsense", b"\x1f\x8b"])
+def test_what_is_no_package_is_an_input_error(tmp_path: Path, data: bytes) -> None:
+    for ending in ("tgz", "whl", "deb"):
+        path = tmp_path / f"a.{ending}"
+        path.write_bytes(data)
+        with pytest.raises(InputError):
+            read_member(path, "x", CAP)
+
+
+def png(size: tuple[int, int] = (40, 40), mode: str = "RGB") -> bytes:
+    buffer = io.BytesIO()
+    Image.new(mode, size).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def header_claiming(width: int, height: int) -> bytes:
+    """A small PNG whose header claims a huge size: a decompression bomb in the making."""
+    import struct
+    import zlib
+
+    data = bytearray(png())
+    data[16:24] = struct.pack(">II", width, height)
+    data[29:33] = struct.pack(">I", zlib.crc32(bytes(data[12:29])))
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    "data, reason",
+    [
+        (b"", "not_a_picture"),
+        (b"<html><img></html>", "not_a_picture"),
+        (header_claiming(60_000, 60_000), "too_large"),
+        (png((4, 4)), "too_small"),
+        (png((400, 20)), "too_long"),
+        (png((64, 64))[:70], "damaged"),
+    ],
+)
+def test_bad_pictures_are_rejected_with_a_reason(data: bytes, reason: str) -> None:
+    with pytest.raises(Rejected, match=reason):
+        decode_picture(data, maximum_megapixels=1.0, side_pixels=32)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_every_mode_becomes_eight_bit_colour(mode: str) -> None:
+    image = decode_picture(png((40, 30), mode), maximum_megapixels=1.0, side_pixels=20)
+    assert image.mode in ("RGB", "RGBA") and image.size == (20, 15)
+
+
+def test_cmyk_jpeg_and_animated_webp_give_one_picture() -> None:
+    for save in ({"format": "JPEG"}, {"format": "WEBP", "save_all": True}):
+        buffer = io.BytesIO()
+        first = Image.new("CMYK" if save["format"] == "JPEG" else "RGBA", (40, 40))
+        extra = {} if save["format"] == "JPEG" else {"append_images": [Image.new("RGBA", (40, 40), "red")]}
+        first.save(buffer, **save, **extra)  # type: ignore[arg-type]
+        decoded = decode_picture(buffer.getvalue(), 1.0, 32)
+        assert decoded.size == (32, 32) and encode_png(decoded).startswith(b"\x89PNG")
+
+
+def test_a_shard_cut_at_any_block_gives_all_pictures_or_an_error(tmp_path: Path) -> None:
+    manifest = drawn_list(tmp_path, count=3)
+    (shard,) = tmp_path.rglob("*.tar")
+    data = shard.read_bytes()
+    whole = [image.tobytes() for _, image in iterate_pictures(manifest)]
+    errors = 0
+    cuts = range(0, len(data.rstrip(b"\0")), 512)
+    for length in cuts:
+        shard.write_bytes(data[:length])
+        try:
+            assert [image.tobytes() for _, image in iterate_pictures(manifest)] == whole
+        except InputError:
+            errors += 1
+    assert errors > 0.7 * len(cuts)  # the last picture's caption and metadata are not read

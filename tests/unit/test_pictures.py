@@ -1,0 +1,78 @@
+"""Pictures in shards: LAION's layout, equal bytes for equal input, counts that add up."""
+
+import json
+import tarfile
+from pathlib import Path
+
+import numpy as np
+from builders.pictures import drawing, drawn_list, raw_pictures
+
+from valm.config.phases import Duplicates
+from valm.core.manifest import read_manifest, verify_files
+from valm.ingest.emoji import plain_name
+from valm.ingest.picture_list import (
+    iterate_pictures,
+    number_pictures,
+    picture_bytes,
+    read_picture_list,
+)
+from valm.ingest.picture_sources import RawPicture
+from valm.ingest.picture_sources.debian_clip_art import title_and_keywords
+from valm.ingest.picture_sources.debian_stamps import name_in
+
+
+def test_shards_have_the_layout_of_img2dataset(tmp_path: Path) -> None:
+    drawn_list(tmp_path, count=2)
+    with tarfile.open(tmp_path / "drawn" / "00000.tar") as tar:
+        assert tar.getnames() == [
+            f"00000000{n}.{ending}" for n in range(2) for ending in ("png", "txt", "json")
+        ]
+        text, metadata = tar.extractfile("000000001.txt"), tar.extractfile("000000001.json")
+        assert text is not None and metadata is not None
+        assert text.read() == b"thing 1, drawn"
+        assert json.load(metadata)["licence"] == "CC0"
+
+
+def test_equal_pictures_give_equal_bytes(tmp_path: Path) -> None:
+    first, second = (drawn_list(tmp_path / name, count=3) for name in "ab")
+    verify_files(first)
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_ids_count_kept_pictures_and_duplicates_name_what_they_repeat(tmp_path: Path) -> None:
+    once = raw_pictures(3)
+    again = RawPicture(drawing(1), "twin", ("twin",), "twin")
+    broken = RawPicture(b"no picture", "x", ("x",), "x")
+    manifest = drawn_list(tmp_path, 0, [once[0], once[1], broken, again, once[2]])
+    table = read_picture_list(manifest)
+    assert table.column("id").to_pylist() == [0, 1, -1, 2]
+    assert table.column("duplicate_of").to_pylist() == [-1, -1, 1, -1]
+    shards = read_manifest(tmp_path / "drawn" / "pictures.manifest.json")
+    assert shards.rows == 4 and shards.facts["rejected"] == {"not_a_picture": 1}
+    facts = read_manifest(manifest)
+    assert facts.rows == 3 and facts.facts["duplicates"] == 1
+
+
+def test_colour_keeps_equal_forms_apart() -> None:
+    hashes = np.array([5, 5, 4, 5], dtype=np.uint64)
+    colours = np.array([[200, 0, 0], [0, 0, 200], [201, 0, 1], [100, 0, 0]], dtype=np.int16)
+    ids, duplicate_of = number_pictures(
+        hashes, colours, Duplicates(distance_bits=1, colour_distance=5)
+    )
+    assert ids.tolist() == [0, 1, -1, 2] and duplicate_of.tolist() == [-1, -1, 0, -1]
+
+
+def test_pictures_are_read_back_by_id(tmp_path: Path) -> None:
+    manifest = drawn_list(tmp_path, count=5)
+    assert [number for number, _ in iterate_pictures(manifest, first_id=2)] == [2, 3, 4]
+    assert set(picture_bytes(manifest, [4, 1])) == {1, 4}
+    for number, image in iterate_pictures(manifest):
+        assert image.mode == "RGB" and image.size == (40, 40), number
+
+
+def test_names_in_captions_and_titles() -> None:
+    assert plain_name("dog face") == "dog" and plain_name("large red circle") == "red circle"
+    assert name_in("A yellow lemon.") == "yellow lemon" and name_in("Look, a frog!") == ""
+    rdf = b"<dc:title>Lion &amp; co</dc:title><rdf:li>animal</rdf:li><rdf:li>x</rdf:li>"
+    assert title_and_keywords(rdf) == ("lion & co", ("animal",))
+    assert title_and_keywords(b"<svg/>") == ("", ())
