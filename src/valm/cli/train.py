@@ -1,0 +1,53 @@
+"""The verb of the phase ``train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from valm.cli.job_options import DEFAULT_CONFIG, Code, ConfigFiles, Log, Section, Threads, open_job
+
+
+def train_model(
+    model: Annotated[str, typer.Option(help="Name of the variant (models.variants).")],
+    seed: Annotated[int, typer.Option(help="The model's own seed.")],
+    tokens: Annotated[Path, typer.Option(help="Manifest of the token streams.")],
+    output: Annotated[Path, typer.Option(help="Manifest to write.")],
+    neighbours_train: Annotated[
+        Path | None, typer.Option(help="Manifest of the training tokens' neighbours.")
+    ] = None,
+    neighbours_valid: Annotated[
+        Path | None, typer.Option(help="Manifest of the validation tokens' neighbours.")
+    ] = None,
+    vectors: Annotated[Path | None, typer.Option(help="Manifest of the picture vectors.")] = None,
+    section: Section = "",
+    config: ConfigFiles = DEFAULT_CONFIG,
+    code: Code = "",
+    threads: Threads = 1,
+    log: Log = None,
+) -> None:
+    """Train one model with one seed; go on where a killed run of the same was."""
+    from valm.train.fit import train_model as run
+    from valm.train.inputs import TRAIN, VALID, PictureFiles
+
+    job = open_job(
+        "train-model",
+        section=section,
+        config=config,
+        code=code,
+        threads=threads,
+        log=log,
+        model=model,
+        seed=seed,
+    )
+    pictures = None
+    if vectors and neighbours_train and neighbours_valid:
+        pictures = PictureFiles(vectors, {TRAIN: neighbours_train, VALID: neighbours_valid})
+    run(job, model=model, seed=seed, tokens=tokens, pictures=pictures, output=output)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("train-model")(train_model)

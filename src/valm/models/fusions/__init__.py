@@ -1,0 +1,1 @@
+"""How pictures enter the trunk: one registered plug-in a file."""

@@ -1,0 +1,169 @@
+"""Joint attention: one softmax over the past text and the token's own pictures (VALM.md 4.3).
+
+The second-to-last layer reads the pictures, as in the paper. What the official code has beside its
+paper is left out: dead projections, a softmax temperature that changes when pictures are off, and
+missing pictures that are read as the table's last row.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from pydantic import Field
+from torch import Generator, Tensor, nn
+from torch.nn import functional
+
+from valm.models.fusion import Fusion, FusionParams
+from valm.models.initialise import draw, draw_uniform
+from valm.models.pictures import Pictures
+from valm.models.trunk import AttentionWeights, Block, SelfAttention, TrunkConfig
+
+
+class Params(FusionParams):
+    """Parameters of joint attention."""
+
+    scale: Literal["sqrt_d_head", "sqrt_d_model"] = Field(
+        "sqrt_d_head",
+        description="What logits are divided by, pictures or not; the official code: sqrt_d_model.",
+    )
+    layer_from_end: int = Field(2, ge=1, description="The layer that reads pictures; 1 = last.")
+
+
+class PictureBias(nn.Module):
+    """Biases of picture keys and values, where their weights are those of the text."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.bias = nn.Parameter(torch.empty(2 * width))
+
+
+@draw.register
+def _(module: PictureBias, name: str, parameter: Tensor, generator: Generator) -> None:
+    draw_uniform(parameter, len(parameter) // 2, generator)
+
+
+class PictureMap(NamedTuple):
+    """The affine map from standardised picture vectors to the keys, or the values, of all heads."""
+
+    weight: Float[Tensor, "heads head value"]
+    bias: Float[Tensor, "heads 1 head"]
+
+
+class JointAttention(SelfAttention):
+    """Attention of each token to the text before it and to its own pictures, in one softmax.
+
+    Pictures of the trunk's width share the projections W_K and W_V with the text and have biases
+    of their own; pictures of another width have their own projections.
+    """
+
+    def __init__(self, config: TrunkConfig, value_width: int, scale: float):
+        super().__init__(config, scale)
+        self.picture_norm = nn.LayerNorm(value_width)
+        self.picture_key_value: PictureBias | nn.Linear
+        if value_width == config.width:
+            self.picture_key_value = PictureBias(config.width)
+        else:
+            self.picture_key_value = nn.Linear(value_width, 2 * config.width)
+
+    def forward(
+        self, x: Float[Tensor, "batch tokens width"], pictures: Pictures | None = None
+    ) -> Float[Tensor, "batch tokens width"]:
+        """Mix each token's state with those before it and with its pictures, if there are any."""
+        if pictures is None:
+            return super().forward(x)
+        query, key, value = self.split(x)
+        vectors = pictures.standard_values().to(query.dtype)
+        to_key, to_value = self.picture_maps(query.dtype)
+        weights = self.joint_weights(query, key, vectors, pictures.mask, to_key)
+        weights = functional.dropout(weights, self.dropout, self.training)
+        text, seen = torch.split(weights, [x.shape[1], vectors.shape[2]], dim=-1)
+        return self.leave(text @ value + mix(seen, vectors, to_value))
+
+    def weights(
+        self, x: Float[Tensor, "batch tokens width"], pictures: Pictures | None = None
+    ) -> AttentionWeights:
+        """Where each token looks: at the text before it and at its own pictures, summing to 1."""
+        if pictures is None:
+            return super().weights(x)
+        query, key, _ = self.split(x)
+        vectors = pictures.standard_values().to(query.dtype)
+        to_key, _ = self.picture_maps(query.dtype)
+        weights = self.joint_weights(query, key, vectors, pictures.mask, to_key)
+        return AttentionWeights(*torch.split(weights, [x.shape[1], vectors.shape[2]], dim=-1))
+
+    def picture_maps(self, dtype: torch.dtype) -> tuple[PictureMap, PictureMap]:
+        """Maps to keys and to values, with the picture norm's gain and bias folded in.
+
+        W (gain * z + shift) + b = (W * gain) z + (W shift + b) for a standardised vector z.
+        """
+        width = self.query_key_value.in_features
+        own = self.picture_key_value
+        weight = own.weight if isinstance(own, nn.Linear) else self.query_key_value.weight[width:]
+        bias = own.bias + (weight * self.picture_norm.bias).sum(1)
+        weight = (weight * self.picture_norm.weight).to(dtype)
+        key_weight, value_weight = weight.view(2, self.heads, -1, weight.shape[1])
+        key_bias, value_bias = bias.to(dtype).view(2, self.heads, 1, -1)
+        return PictureMap(key_weight, key_bias), PictureMap(value_weight, value_bias)
+
+    def joint_weights(
+        self,
+        query: Float[Tensor, "batch heads tokens head"],
+        key: Float[Tensor, "batch heads tokens head"],
+        vectors: Float[Tensor, "batch tokens pictures value"],
+        mask: Bool[Tensor, "batch tokens pictures"],
+        to_key: PictureMap,
+    ) -> Float[Tensor, "batch heads tokens tokens_and_pictures"]:
+        """The softmax over the logits of text and pictures side by side."""
+        seen = match(query, vectors, to_key) * self.scale
+        seen = seen.masked_fill(~mask.unsqueeze(1), float("-inf"))
+        return torch.cat([self.text_logits(query, key), seen], dim=-1).softmax(dim=-1)
+
+
+def match(
+    query: Float[Tensor, "batch heads tokens head"],
+    vectors: Float[Tensor, "batch tokens pictures value"],
+    to_key: PictureMap,
+) -> Float[Tensor, "batch heads tokens pictures"]:
+    """Inner products of queries with picture keys; the keys themselves are never made.
+
+    q . (W z + b) = (W^T q) . z + q . b projects one query instead of K pictures (VALM.md 4.4).
+    """
+    batch, heads, tokens, head = query.shape
+    by_head = query.transpose(0, 1).reshape(heads, batch * tokens, head)
+    projected = (by_head @ to_key.weight).transpose(0, 1)
+    products = projected @ vectors.flatten(0, 1).transpose(1, 2)
+    products = products + (by_head * to_key.bias).sum(2).t().unsqueeze(2)
+    return products.view(batch, tokens, heads, -1).transpose(1, 2)
+
+
+def mix(
+    weights: Float[Tensor, "batch heads tokens pictures"],
+    vectors: Float[Tensor, "batch tokens pictures value"],
+    to_value: PictureMap,
+) -> Float[Tensor, "batch heads tokens head"]:
+    """Weighted sums of picture values: sum_k a_k (W z_k + b) = W (sum_k a_k z_k) + (sum_k a_k) b."""
+    batch, heads, tokens, _ = weights.shape
+    by_token = weights.transpose(1, 2).flatten(0, 1)
+    mixed = (by_token @ vectors.flatten(0, 1)).transpose(0, 1)
+    total = by_token.sum(2).t().unsqueeze(2)
+    values = mixed @ to_value.weight.transpose(1, 2) + total * to_value.bias
+    return values.view(heads, batch, tokens, -1).transpose(0, 1)
+
+
+class Joint(Fusion):
+    """Joint attention in one layer, the second-to-last by default."""
+
+    parameters = Params
+    params: Params
+
+    def block(self, layer: int, trunk: TrunkConfig, value_width: int) -> Block | None:
+        """The joint block at the chosen layer (VALM.md 4.2)."""
+        if layer != trunk.layers - self.params.layer_from_end:
+            return None
+        width = trunk.width if self.params.scale == "sqrt_d_model" else trunk.head_width
+        return Block(trunk, JointAttention(trunk, value_width, scale=width**-0.5))
+
+
+PLUGIN = Joint

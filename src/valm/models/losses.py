@@ -1,0 +1,79 @@
+"""Cross-entropy of tied output embeddings, in chunks: the logits of a whole batch are never kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+# Logits held at once. On a CPU a chunk is to stay in the cache; a GPU wants large products.
+CPU_LOGITS, GPU_LOGITS = 1 << 21, 1 << 28
+
+
+def mean_cross_entropy(
+    hidden: Float[Tensor, "rows width"],
+    embedding: Float[Tensor, "vocabulary width"],
+    targets: Int[Tensor, " rows"],
+) -> Float[Tensor, ""]:
+    """Mean cross-entropy in nats, for training."""
+    loss: Tensor = _MeanCrossEntropy.apply(hidden, embedding, targets)  # type: ignore[no-untyped-call]
+    return loss
+
+
+def cross_entropies(
+    hidden: Float[Tensor, "rows width"],
+    embedding: Float[Tensor, "vocabulary width"],
+    targets: Int[Tensor, " rows"],
+) -> Float[Tensor, " rows"]:
+    """Cross-entropy of each row in nats, for evaluation: no gradients are kept."""
+    with torch.no_grad():
+        losses = [
+            -_log_shares(h, embedding).gather(1, t.unsqueeze(1)).squeeze(1)
+            for h, t in _chunks(hidden, embedding, targets)
+        ]
+    return torch.cat(losses)
+
+
+def _chunks(hidden: Tensor, embedding: Tensor, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    logits = CPU_LOGITS if hidden.device.type == "cpu" else GPU_LOGITS
+    rows = max(1, logits // len(embedding))
+    return zip(torch.split(hidden, rows), torch.split(targets, rows), strict=True)
+
+
+def _log_shares(hidden: Tensor, embedding: Tensor) -> Float[Tensor, "rows vocabulary"]:
+    """Log-softmax of the logits, in float32 at least."""
+    logits = functional.linear(hidden, embedding)
+    return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(dim=1)
+
+
+class _MeanCrossEntropy(torch.autograd.Function):
+    """Makes the gradients of each chunk beside its loss, while its logits are there."""
+
+    @staticmethod
+    def forward(context: Any, hidden: Tensor, embedding: Tensor, targets: Tensor) -> Tensor:
+        # Under autocast the products are made in its type: cast once, not in every chunk.
+        product = functional.linear(hidden[:1], embedding[:1]).dtype
+        states, table = hidden.to(product), embedding.to(product)
+        total, to_hidden = hidden.new_zeros(()), []
+        to_embedding = torch.zeros_like(embedding)
+        for part, goal in _chunks(states, table, targets):
+            log_shares = _log_shares(part, table)
+            total -= log_shares.gather(1, goal.unsqueeze(1)).sum()
+            # The slope of a row's loss by its logits is softmax - one-hot.
+            slope = log_shares.exp_()
+            slope[torch.arange(len(goal), device=goal.device), goal] -= 1.0
+            slope = slope.to(product)
+            to_hidden.append(slope @ table)
+            to_embedding += slope.t() @ part
+        context.save_for_backward(torch.cat(to_hidden), to_embedding)
+        return total / len(hidden)
+
+    @staticmethod
+    def backward(context: Any, *slopes: Tensor) -> tuple[Tensor, Tensor, None]:
+        to_hidden, to_embedding = context.saved_tensors
+        scale = slopes[0] / len(to_hidden)
+        return to_hidden * scale, to_embedding * scale, None

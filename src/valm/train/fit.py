@@ -1,0 +1,150 @@
+"""``train-model``: one variant with one seed, from token streams and neighbours to a model."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as lightning
+import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+from valm.config.phases import Train, Trunk, Variant
+from valm.core.atomic import write_text
+from valm.core.job import Job
+from valm.core.logs import logger
+from valm.core.progress import Tracker
+from valm.core.seeding import derive_seed
+from valm.errors import ConfigError
+from valm.models.fusion import Fusion, make_fusion
+from valm.models.initialise import initialise
+from valm.models.language_model import LanguageModel
+from valm.models.trunk import TrunkConfig
+from valm.train.checkpoint import KIND, PlainCheckpoints, newest_checkpoint, save_model
+from valm.train.inputs import TRAIN, VALID, PictureFiles, open_inputs
+from valm.train.memory import keep_freed_memory
+from valm.train.metrics import forget_after
+from valm.train.recorder import Recorder
+from valm.train.training import Training
+
+HISTORY = "metrics.jsonl"
+TERMINATED = 128 + 15  # what a shell reports of a process that SIGTERM ended
+
+
+def train_model(
+    job: Job,
+    *,
+    model: str,
+    seed: int,
+    tokens: Path,
+    pictures: PictureFiles | None,
+    output: Path,
+) -> None:
+    """Train a variant, from the newest checkpoint of a killed run if there is one.
+
+    Args:
+        model: Name of the variant.
+        seed: The model's seed: its initial values, the order of its batches, its dropout.
+        tokens: Manifest of the token streams.
+        pictures: Neighbours and vectors; None for a variant that reads no pictures.
+        output: ``model.manifest.json``.
+
+    Raises:
+        ConfigError: The variant reads pictures and none were named.
+        SystemExit: With 143, after SIGTERM and a checkpoint.
+    """
+    torch.set_num_threads(job.threads)
+    keep_freed_memory()
+    settings = job.settings("train", Train)
+    (variant,) = job.value("models.variants", list[Variant])
+    fusion = make_fusion(variant.fusion.name, variant.fusion.params)
+    pictures = _pictures_of(variant, fusion, pictures)
+    parents = [tokens, *(pictures.parents if pictures else [])]
+    trunk = TrunkConfig(**job.settings("models.trunk", Trunk).model_dump())
+    dtype = getattr(torch, settings.precision)
+    inputs = open_inputs(variant, trunk.context_tokens, dtype, job.seed, tokens, pictures)
+    language_model = LanguageModel(trunk, fusion, inputs.vocabulary_size, inputs.value_width)
+    initialise(language_model, seed)
+    training = Training(language_model, settings, seed, inputs.blocks[TRAIN], inputs.blocks[VALID])
+    with job.work(parents) as work:
+        valid_loss = _fit(training, f"training {model}, seed {seed}", work)
+        facts = {
+            "variant": variant.model_dump(mode="json"),
+            "seed": seed,
+            "steps": settings.steps,
+            "tokens_seen": settings.steps * settings.sequences_per_step * trunk.context_tokens,
+            "valid_loss": valid_loss,
+        }
+        files = save_model(output.parent, language_model, facts)
+        write_text(output.parent / HISTORY, (work / HISTORY).read_text(encoding="utf-8"))
+        rows = language_model.parameter_count
+        job.finish(output, kind=KIND, rows=rows, files=files, parents=parents, facts=facts)
+        shutil.rmtree(work / "checkpoints")
+    logger.info("%s, seed %s: validation loss %.4f", model, seed, valid_loss)
+
+
+def _pictures_of(
+    variant: Variant, fusion: Fusion, pictures: PictureFiles | None
+) -> PictureFiles | None:
+    """The pictures, if the variant's fusion looks at any."""
+    if not fusion.reads_pictures:
+        return None
+    if pictures is None:
+        raise ConfigError(
+            f"the fusion {fusion.name!r} of {variant.name!r} reads pictures, but none were named",
+            cure="give --vectors, --neighbours-train and --neighbours-valid",
+        )
+    return pictures
+
+
+def _fit(training: Training, what: str, work: Path) -> float:
+    """Train to the last step; returns the last validation loss.
+
+    State in ``work``: checkpoints, the history, ``progress.json``.
+    """
+    settings = training.settings
+    torch.manual_seed(derive_seed(training.seed, "dropout"))
+    checkpoint = newest_checkpoint(work / "checkpoints")
+    done = int(checkpoint.name.removeprefix("step-")) if checkpoint else 0
+    forget_after(work / HISTORY, done)
+    if done:
+        logger.info("%s: going on from step %s of %s", what, done, settings.steps)
+    per_step = settings.sequences_per_step * training.model.trunk.config.context_tokens
+    total = (settings.steps - done) * per_step
+    with Tracker(what, total, "tokens", work / "progress.json") as tracker:
+        recorder = Recorder(tracker, work / HISTORY, work / "checkpoints", per_step)
+        try:
+            _trainer(settings, recorder, work).fit(training, ckpt_path=checkpoint)
+        except SIGTERMException as error:
+            logger.warning("%s: stopped by SIGTERM; run it again to go on", what)
+            raise SystemExit(TERMINATED) from error
+    assert recorder.valid_loss is not None
+    return recorder.valid_loss
+
+
+def _trainer(settings: Train, recorder: Recorder, work: Path) -> lightning.Trainer:
+    """Lightning's trainer with everything off that this study does itself, or not at all."""
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"pytorch_lightning|lightning_fabric")
+    off: dict[str, Any] = dict.fromkeys(
+        ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
+    )
+    return lightning.Trainer(
+        accelerator="auto",
+        devices=1,
+        max_steps=settings.steps,
+        limit_val_batches=0,
+        num_sanity_val_steps=0,
+        gradient_clip_val=settings.optimiser.clip_norm,
+        default_root_dir=work,
+        callbacks=[recorder],
+        # Not Lightning's own handling of Slurm: Snakemake submits and requeues.
+        plugins=[PlainCheckpoints(), LightningEnvironment()],
+        enable_autolog_hparams=False,
+        **off,
+    )

@@ -1,0 +1,115 @@
+"""What a training reads: the blocks of both splits, and the pictures of their tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from valm.config.phases import Variant
+from valm.core.manifest import read_manifest
+from valm.errors import InputError
+from valm.ingest.tokens import TokenStream
+from valm.models.pictures import standardise
+from valm.retrieve.given import Given, give
+from valm.train.batches import Blocks
+
+TRAIN, VALID = "train", "valid"
+
+
+@dataclass(frozen=True)
+class PictureFiles:
+    """Manifests of the picture vectors, and of the neighbours by split."""
+
+    vectors: Path
+    neighbours: Mapping[str, Path]
+
+    @property
+    def parents(self) -> list[Path]:
+        """All manifests."""
+        return [self.vectors, *self.neighbours.values()]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything that a training reads.
+
+    Attributes:
+        vocabulary_size: Number of token ids.
+        value_width: Width of a picture's vector; 0 without pictures.
+        blocks: The two streams in blocks, by split.
+    """
+
+    vocabulary_size: int
+    value_width: int
+    blocks: Mapping[str, Blocks]
+
+
+def open_inputs(
+    variant: Variant,
+    context_tokens: int,
+    dtype: torch.dtype,
+    seed: int,
+    tokens: Path,
+    pictures: PictureFiles | None,
+) -> Inputs:
+    """Open the token streams and, for a variant that looks at pictures, what its control gives.
+
+    Args:
+        dtype: Type that the picture table is kept in.
+        seed: The study's seed, from which controls draw.
+        pictures: None for a variant that reads none.
+
+    Raises:
+        InputError: A split is shorter than one block, or neighbours belong to another stream.
+    """
+    vocabulary_size = int(read_manifest(tokens).facts["vocabulary_size"])
+    values = (
+        None
+        if pictures is None
+        else np.load(pictures.vectors.with_name("values.npy"), mmap_mode="r", allow_pickle=False)
+    )
+    table = None if values is None else picture_table(values, dtype)
+    blocks = {}
+    for split in (TRAIN, VALID):
+        stream = TokenStream.open(tokens, split).tokens
+        given = None
+        if pictures is not None and values is not None:
+            manifest = pictures.neighbours[split]
+            given = open_given(manifest, split, variant.pictures, len(values), seed)
+            if len(given.mask) != len(stream):
+                raise InputError(
+                    f"{len(given.mask):,} tokens have neighbours, the {split} stream has "
+                    f"{len(stream):,}",
+                    where=manifest,
+                    cure="run the study again: the neighbours belong to another stream",
+                )
+        blocks[split] = Blocks(stream, context_tokens, given, table)
+        if not len(blocks[split]):
+            raise InputError(
+                f"the {split} stream of {len(stream):,} tokens is shorter than one block",
+                where=tokens,
+                cure="use more text (ingest.text) or a smaller models.trunk.context_tokens",
+            )
+    width = 0 if values is None else values.shape[1]
+    return Inputs(vocabulary_size, width, blocks)
+
+
+def picture_table(values: np.ndarray, dtype: torch.dtype) -> Float[Tensor, "rows value"]:
+    """All picture values, standardised once for all steps."""
+    return standardise(torch.from_numpy(np.array(values))).to(dtype)
+
+
+def open_given(manifest: Path, split: str, control: str, table_rows: int, seed: int) -> Given:
+    """What a picture control gives to every token of a split."""
+    read_manifest(manifest, "neighbours")
+    ids, values = (
+        np.load(manifest.with_name(f"{split}.{column}.npy"), mmap_mode="r", allow_pickle=False)
+        for column in ("ids", "values")
+    )
+    return give(control, ids, values, table_rows, seed)

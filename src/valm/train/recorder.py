@@ -1,0 +1,111 @@
+"""What happens after each step: the history, validation, checkpoints, and the progress line."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as lightning
+import torch
+
+from valm.core.progress import Tracker
+from valm.errors import ValmError
+from valm.train.checkpoint import checkpoint_folder, drop_old_checkpoints
+from valm.train.memory import peak_memory_bytes
+from valm.train.metrics import Line, append_line
+from valm.train.training import Training
+
+
+class Recorder(lightning.Callback):
+    """Writes the history and the checkpoints of one training.
+
+    Args:
+        tracker: Counts tokens.
+        history: ``metrics.jsonl``.
+        checkpoints: Folder of the checkpoints.
+        tokens_per_step: Training tokens of one step.
+    """
+
+    def __init__(self, tracker: Tracker, history: Path, checkpoints: Path, tokens_per_step: int):
+        self.tracker, self.history, self.checkpoints = tracker, history, checkpoints
+        self.tokens_per_step = tokens_per_step
+        # Sum and count of losses since the last line, and training time up to it.
+        self.loss_sum, self.loss_count, self.seconds = torch.zeros(()), 0, 0.0
+        self.valid_loss: float | None = None
+        self.clock = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run goes on from."""
+        names = ("loss_sum", "loss_count", "seconds", "valid_loss")
+        return {name: getattr(self, name) for name in names}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        vars(self).update(state_dict)
+
+    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Start the clock."""
+        self.clock = time.monotonic()
+        self.loss_sum = self.loss_sum.to(module.device)
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Count a step; write a line, validate, save a checkpoint where they are due."""
+        assert isinstance(module, Training)
+        step, settings = trainer.global_step, module.settings
+        self.loss_sum += outputs["loss"].detach()
+        self.loss_count += 1
+
+        def due(every: int) -> bool:
+            return step % every == 0 or step == settings.steps
+
+        validates = due(settings.validate_every_steps)
+        if validates or due(settings.metrics_every_steps):
+            self.write_line(module, step, validates)
+        if due(settings.checkpoint_every_steps) or trainer.received_sigterm:
+            trainer.save_checkpoint(checkpoint_folder(self.checkpoints, step))
+            drop_old_checkpoints(self.checkpoints)
+        self.tracker.advance(self.tokens_per_step, self.tracker.note)
+
+    def write_line(self, module: Training, step: int, validates: bool) -> None:
+        """Add the mean loss since the last line, and the validation loss if asked for.
+
+        Raises:
+            ValmError: The loss is not finite.
+        """
+        loss = float(self.loss_sum) / self.loss_count
+        if loss - loss != 0.0:
+            raise ValmError(
+                f"the loss is {loss} at step {step}",
+                cure="lower train.optimiser.learning_rate or raise its warmup_steps",
+            )
+        valid_loss = module.validation_loss() if validates else None
+        now = time.monotonic()
+        elapsed, self.clock = now - self.clock, now
+        self.seconds += elapsed
+        line = Line(
+            step=step,
+            tokens=step * self.tokens_per_step,
+            loss=loss,
+            valid_loss=valid_loss,
+            learning_rate=module.settings.optimiser.learning_rate * module.rate_factor(step - 1),
+            tokens_per_second=round(self.loss_count * self.tokens_per_step / elapsed, 1),
+            seconds=round(self.seconds, 2),
+            peak_memory_bytes=peak_memory_bytes(),
+        )
+        append_line(self.history, line)
+        if valid_loss is not None:
+            self.valid_loss = valid_loss
+        self.loss_sum.zero_()
+        self.loss_count = 0
+        gigabytes = line.peak_memory_bytes / 1e9
+        self.tracker.note = (
+            f"loss {loss:.3f}, {line.tokens_per_second:,.0f} tokens/s, {gigabytes:.1f} GB"
+        )

@@ -1,0 +1,102 @@
+"""The step of training, as Lightning drives it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pytorch_lightning as lightning
+import torch
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
+
+from valm.config.phases import Train
+from valm.models.language_model import LanguageModel
+from valm.train.batches import Batch, Blocks, ordered_batches, shuffled_batches
+from valm.train.optimiser import learning_rate_factor, make_optimiser
+
+
+class _FromStep(Iterable[Batch]):
+    """Training batches from the trainer's step on, whenever Lightning begins to iterate."""
+
+    def __init__(self, training: Training):
+        self.training = training
+
+    def __iter__(self) -> Iterator[Batch]:
+        of = self.training
+        per_step = of.settings.sequences_per_step
+        return shuffled_batches(of.train_blocks, per_step, of.seed, of.trainer.global_step)
+
+
+class Training(lightning.LightningModule):
+    """A language model, its batches, its optimiser and its schedule.
+
+    Args:
+        seed: The model's own seed, which orders the batches.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        settings: Train,
+        seed: int,
+        train_blocks: Blocks,
+        valid_blocks: Blocks,
+    ):
+        super().__init__()
+        self.model, self.settings, self.seed = model, settings, seed
+        self.train_blocks, self.valid_blocks = train_blocks, valid_blocks
+        self.rate_factor = learning_rate_factor(settings.optimiser, settings.steps)
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """Mean loss of a batch in nats a token."""
+        with self.autocast():
+            return self.model.loss(batch.ids, batch.targets, batch.pictures)
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Matrix products in the configured type; weights, norms and losses stay float32."""
+        enabled = self.settings.precision == "bfloat16"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
+
+    def validation_loss(self) -> float:
+        """Mean loss over the first tokens of the validation stream, in nats a token."""
+        context = self.model.trunk.config.context_tokens
+        count = min(len(self.valid_blocks), max(1, self.settings.validation_tokens // context))
+        per_batch = self.settings.sequences_per_step
+        self.model.eval()
+        with torch.no_grad(), self.autocast():
+            losses = [
+                self.model.token_losses(batch.ids, batch.targets, batch.pictures).flatten()
+                for batch in (
+                    batch.to(self.device)
+                    for batch in ordered_batches(self.valid_blocks, count, per_batch)
+                )
+            ]
+        self.model.train()
+        return float(torch.cat(losses).double().mean())
+
+    def train_dataloader(self) -> Iterable[Batch]:
+        """Batches from the step that the trainer is at."""
+        return _FromStep(self)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW, with a learning rate for each step."""
+        optimiser = make_optimiser(self.parameters(), self.settings.optimiser)
+        schedule = LambdaLR(optimiser, self.rate_factor)
+        return {
+            "optimizer": optimiser,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the state of the generators that dropout draws from."""
+        checkpoint["generators"] = {"cpu": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            checkpoint["generators"]["cuda"] = torch.cuda.get_rng_state(self.device)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Set the generators back."""
+        torch.set_rng_state(checkpoint["generators"]["cpu"])
+        if self.device.type == "cuda" and "cuda" in checkpoint["generators"]:
+            torch.cuda.set_rng_state(checkpoint["generators"]["cuda"], self.device)
