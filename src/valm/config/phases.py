@@ -268,6 +268,9 @@ class Train(Settings):
     optimiser: Optimiser = Field(default_factory=Optimiser, description="AdamW and schedule.")
     validate_every_steps: int = Field(200, ge=1, description="Steps between validation losses.")
     validation_tokens: int = Field(8192, ge=1, description="Validation tokens used during training.")
+    metrics_every_steps: int = Field(
+        10, ge=1, description="Steps averaged in one line of metrics.jsonl."
+    )
     checkpoint_every_steps: int = Field(100, ge=1, description="Steps between checkpoints.")
 
 
