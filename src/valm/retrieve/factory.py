@@ -1,0 +1,136 @@
+"""faiss indices by factory string: what can be built from so many vectors, and built how.
+
+All indices are by inner product. Every k-means is seeded, and a job's threads are its rule's, so the
+same vectors give the same bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from valm.config.phases import Index
+from valm.core.logs import logger
+from valm.core.seeding import derive_seed
+from valm.errors import ConfigError
+
+# faiss asks for this many training vectors a centroid before it trusts them.
+VECTORS_PER_CENTROID = 39
+BLOCK_ROWS = 65_536
+INVERTED_LISTS = re.compile(r"\bIVF\d+")
+PRODUCT_QUANTISER = re.compile(r"\bPQ(\d+)(?:x(\d+))?")
+
+
+def make_index(settings: Index, keys: NDArray[np.float16], seed: int) -> faiss.Index:
+    """Train an index on the keys and add all of them, in order: a key's number is its row.
+
+    Args:
+        settings: Factory string and nprobe.
+        keys: float16 [N, E], unit length; may be memory-mapped.
+        seed: The study's seed.
+
+    Raises:
+        ConfigError: The factory string is no factory string, or asks for more than the keys hold.
+    """
+    rows, width = keys.shape
+    index = _empty_index(settings, width)
+    _check_enough(index, settings, rows)
+    _prepare_training(index, derive_seed(seed, "index", settings.name) % 2**31)
+    if not index.is_trained:
+        index.train(keys.astype(np.float32))
+    for first in range(0, rows, BLOCK_ROWS):
+        index.add(keys[first : first + BLOCK_ROWS].astype(np.float32))
+    if (lists := inverted_lists(index)) is not None:
+        lists.nprobe = min(settings.nprobe, lists.nlist)
+    return index
+
+
+def inverted_lists(index: faiss.Index) -> Any | None:
+    """The part of an index that has inverted lists and ``nprobe``; None if it has none."""
+    lists = faiss.try_extract_index_ivf(index)
+    return None if lists is None else faiss.downcast_index(lists)
+
+
+def bytes_per_vector(index: faiss.Index) -> int:
+    """Bytes by which each vector makes an index larger, whatever its kind; it is empty afterwards."""
+    rows, full = index.ntotal, faiss.serialize_index(index).nbytes
+    index.reset()
+    return round((full - faiss.serialize_index(index).nbytes) / rows)
+
+
+def _key(settings: Index) -> str:
+    return f"retrieve.indices[{settings.name}].factory"
+
+
+def _empty_index(settings: Index, width: int) -> faiss.Index:
+    try:
+        return faiss.index_factory(width, settings.factory, faiss.METRIC_INNER_PRODUCT)
+    except RuntimeError as error:
+        cure = "use a faiss factory string such as Flat or IVF64,PQ48x8"
+        if (quantiser := PRODUCT_QUANTISER.search(settings.factory)) is not None:
+            parts = next(
+                n for n in range(min(int(quantiser[1]), width) or 1, 0, -1) if width % n == 0
+            )
+            cure = f"the parts of PQ must divide {width}: PQ{parts} would"
+        raise ConfigError(
+            f"faiss cannot build {settings.factory!r} for keys of width {width}",
+            where=_key(settings),
+            cure=cure,
+        ) from error
+
+
+def _check_enough(index: faiss.Index, settings: Index, rows: int) -> None:
+    """Refuse more centroids than pictures; say so where they are fewer than faiss advises."""
+    for kind, centroids in _centroids(index):
+        if centroids > rows:
+            raise ConfigError(
+                f"{centroids} {kind} cannot be trained on {rows} pictures",
+                where=_key(settings),
+                cure=f"use {_fitting(settings.factory, rows)}, or Flat",
+            )
+        if centroids * VECTORS_PER_CENTROID > rows:
+            logger.info("%s: %d pictures are few for %d %s", _key(settings), rows, centroids, kind)
+
+
+def _centroids(index: faiss.Index) -> Iterator[tuple[str, int]]:
+    """What k-means will have to find in the keys, and how many of them."""
+    if (lists := inverted_lists(index)) is not None:
+        yield "inverted lists", lists.nlist
+    if (quantised := _quantised(index)) is not None:
+        yield "centroids of the product quantiser", quantised.pq.ksub
+
+
+def _fitting(factory: str, rows: int) -> str:
+    """The factory string with as many lists and centroids as so many pictures carry."""
+    lists = 1 << (max(1, rows // VECTORS_PER_CENTROID).bit_length() - 1)
+    factory = INVERTED_LISTS.sub(f"IVF{lists}", factory)
+    bits = max(1, rows.bit_length() - 1)
+    return PRODUCT_QUANTISER.sub(lambda m: f"PQ{m[1]}x{min(bits, int(m[2] or 8))}", factory)
+
+
+def _quantised(index: faiss.Index) -> Any | None:
+    """The index proper, behind transforms and inside lists, if it has a product quantiser."""
+    lists = inverted_lists(index)
+    inner = index if lists is None else lists
+    while hasattr(inner, "index"):  # a transform before the index proper
+        inner = faiss.downcast_index(inner.index)
+    return inner if hasattr(inner, "pq") else None
+
+
+def _prepare_training(index: faiss.Index, seed: int) -> None:
+    """Seed every k-means; ``_check_enough`` has said what faiss would print to the terminal."""
+    trained = []
+    if (lists := inverted_lists(index)) is not None:
+        trained.append(lists.cp)
+    if (quantised := _quantised(index)) is not None:
+        trained.append(quantised.pq.cp)
+        # Reorders codes for a Hamming search that nobody does here: 75 s of annealing for PQ48x8.
+        quantised.do_polysemous_training = False
+    for clustering in trained:
+        clustering.seed = seed
+        clustering.min_points_per_centroid = 1

@@ -1,0 +1,141 @@
+"""``build-index``: the picture keys as a faiss index; and how it is searched.
+
+An index is a file and nprobe is part of it, so the index that was measured is the one that is used.
+Flat is exact search: faiss multiplies blocks of queries with blocks of keys and keeps the best K, at
+the speed of the matrix product (4,634 keys of width 192: 12 µs a query on one thread).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from valm.config.phases import Index
+from valm.core.atomic import atomic_path
+from valm.core.job import Job
+from valm.core.logs import logger
+from valm.core.manifest import Manifest, read_manifest, verify_files
+from valm.errors import IntegrityError
+from valm.retrieve.factory import bytes_per_vector, inverted_lists, make_index
+
+KIND = "index"
+KEYS = "keys.npy"
+# Bounds the memory of a search: queries are searched so many at a time.
+BLOCK_QUERIES = 16_384
+
+
+def open_keys(vectors: Path) -> NDArray[np.float16]:
+    """The picture keys, float16 [N, E], memory-mapped.
+
+    Raises:
+        IntegrityError: There are not as many as the manifest states.
+    """
+    manifest = read_manifest(vectors, "vectors")
+    path = vectors.with_name(KEYS)
+    keys: NDArray[np.float16] = np.load(path, mmap_mode="r", allow_pickle=False)
+    if keys.ndim != 2 or len(keys) != manifest.rows:
+        raise IntegrityError(
+            f"expected {manifest.rows} keys, found an array of shape {keys.shape}",
+            where=path,
+            cure=f"delete {vectors} and run the study again",
+        )
+    return keys
+
+
+def build_index(job: Job, *, vectors: Path, index: str, output: Path) -> None:
+    """Write ``<index>.faiss`` and its manifest.
+
+    Args:
+        vectors: Manifest of the picture vectors.
+        index: Name of the index in ``retrieve.indices``.
+        output: ``<index>.manifest.json``.
+
+    Raises:
+        ConfigError: The factory string does not fit the keys.
+    """
+    entries = job.value("retrieve.indices", list[Index])
+    settings = next(entry for entry in entries if entry.name == index)
+    keys = open_keys(vectors)
+    built = make_index(settings, keys, job.seed)
+    file = output.with_name(f"{index}.faiss")
+    with atomic_path(file) as temporary:
+        faiss.write_index(built, str(temporary))
+    lists = inverted_lists(built)
+    job.finish(
+        output,
+        kind=KIND,
+        rows=len(keys),
+        files=[file],
+        parents=[vectors],
+        facts={
+            "index": index,
+            "factory": settings.factory,
+            "nprobe": None if lists is None else int(lists.nprobe),
+            "bytes_per_vector": bytes_per_vector(built),
+        },
+    )
+    logger.info("index %s (%s) of %s pictures", index, settings.factory, f"{len(keys):,}")
+
+
+class Searcher:
+    """Finds the pictures whose keys have the largest inner products with queries.
+
+    Args:
+        vectors: Manifest of the picture vectors.
+        index: Manifest of an index of them.
+
+    Raises:
+        IntegrityError: The index was built from other vectors, or its file differs from what its
+            manifest states (faiss reads what it is given, so it is given nothing unverified).
+    """
+
+    def __init__(self, vectors: Path, index: Path):
+        manifest = read_manifest(index, KIND)
+        _check_parent(manifest, vectors, index)
+        verify_files(index)
+        self._index = faiss.read_index(str(index.with_name(f"{manifest.facts['index']}.faiss")))
+        self.rows: int = manifest.rows
+
+    def search(
+        self, keys: NDArray[np.float32], top_k: int
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.bool_]]:
+        """The best pictures of each query, best first; equal queries are searched once.
+
+        Args:
+            keys: float32 [n, E], unit length.
+            top_k: K.
+
+        Returns:
+            Picture ids int32 [n, K], inner products float32 [n, K], and a mask bool [n, K] that is
+            False where nothing was found (fewer pictures than K, or empty lists): there the id is -1,
+            which is no row, and the score 0.
+        """
+        distinct, same = _distinct(keys)
+        found = np.empty((len(distinct), top_k), np.int64)
+        scores = np.empty((len(distinct), top_k), np.float32)
+        for first in range(0, len(distinct), BLOCK_QUERIES):
+            block = slice(first, first + BLOCK_QUERIES)
+            scores[block], found[block] = self._index.search(distinct[block], top_k)
+        mask = found >= 0
+        ids = found.astype(np.int32)
+        return ids[same], np.where(mask, scores, np.float32(0))[same], mask[same]
+
+
+def _check_parent(manifest: Manifest, vectors: Path, index: Path) -> None:
+    if read_manifest(vectors, "vectors").digest not in manifest.parents.values():
+        raise IntegrityError(
+            "the index was built from other vectors",
+            where=index,
+            cure=f"delete {index} and run the study again",
+        )
+
+
+def _distinct(keys: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """Queries that differ in any bit, and for each query its place among them."""
+    rows = np.ascontiguousarray(keys, np.float32)
+    as_bytes = rows.view(np.dtype((np.void, rows.shape[1] * rows.itemsize)))[:, 0]
+    _, example, same = np.unique(as_bytes, return_index=True, return_inverse=True)
+    return rows[example], same

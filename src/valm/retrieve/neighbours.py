@@ -1,0 +1,171 @@
+"""``find-neighbours``: the K nearest pictures of every token of a split, as memory-mapped tables.
+
+The official code encodes and searches anew in every forward pass (VALM.md 3.2), for every model, seed
+and epoch. A token's query does not depend on the model that is trained, so here it is done once: ids,
+scores, mask, and the text state that the text-state control reads.
+
+A stream is worked through in blocks. A block that is done stays done: after kill -9 the same command
+goes on at the next block, and the tables are bit for bit those of an undisturbed run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from valm.config.phases import Query
+from valm.core.growing_table import GrowingTable
+from valm.core.job import Job
+from valm.core.manifest import read_manifest
+from valm.core.progress import Tracker
+from valm.embed.encoder import Encoder, load_encoder
+from valm.errors import IntegrityError
+from valm.ingest.tokens import TokenStream
+from valm.retrieve.index import Searcher
+from valm.retrieve.queries import BLOCK_TOKENS, States, token_states
+
+KIND = "neighbours"
+COLUMNS = ("ids", "scores", "mask", "values")
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The K nearest pictures of each of T tokens, best first, and each token's own state.
+
+    Attributes:
+        ids: Picture ids, int32 [T, K]; -1 where nothing was found.
+        scores: Inner products of query and key, float16 [T, K]; 0 where nothing was found.
+        mask: bool [T, K]: False where nothing was found.
+        values: Text states in the space of picture values, float16 [T, V].
+    """
+
+    ids: NDArray[np.int32]
+    scores: NDArray[np.float16]
+    mask: NDArray[np.bool_]
+    values: NDArray[np.float16]
+
+    @classmethod
+    def open(cls, manifest: Path) -> Neighbours:
+        """Map the tables of a split that ``find-neighbours`` wrote.
+
+        Raises:
+            IntegrityError: A table does not have a row for each token.
+        """
+        stated = read_manifest(manifest, KIND)
+        tables = {}
+        for column in COLUMNS:
+            path = manifest.with_name(f"{stated.facts['split']}.{column}.npy")
+            tables[column] = np.load(path, mmap_mode="r", allow_pickle=False)
+            if len(tables[column]) != stated.rows:
+                raise IntegrityError(
+                    f"expected {stated.rows:,} rows, found {len(tables[column]):,}",
+                    where=path,
+                    cure=f"delete {manifest} and run the study again",
+                )
+        return cls(**tables)
+
+    @classmethod
+    def of(cls, states: States, searcher: Searcher, top_k: int) -> Neighbours:
+        """Search for the pictures of some token states."""
+        ids, scores, mask = searcher.search(states.keys, top_k)
+        return cls(ids, scores.astype(np.float16), mask, states.values)
+
+
+def look_up(
+    texts: Sequence[Sequence[int]],
+    encoder: Encoder,
+    searcher: Searcher,
+    query: Query,
+    top_k: int,
+) -> list[Neighbours]:
+    """The pictures of every token of some texts, each a document of its own; one result a text.
+
+    The same text gets the same pictures as in a token stream, up to the rounding of a score.
+
+    Args:
+        texts: Token ids.
+        query: Length and stride of the windows.
+        top_k: K.
+    """
+    documents = np.cumsum([0, *(len(text) for text in texts)])
+    tokens = np.fromiter((token for text in texts for token in text), np.int64, documents[-1])
+    blocks = token_states(encoder, tokens, documents, query)
+    found = [Neighbours.of(states, searcher, top_k) for states in blocks]
+    columns = [np.concatenate([getattr(block, name) for block in found]) for name in COLUMNS]
+    cut = [np.split(column, documents[1:-1]) for column in columns]
+    return [Neighbours(*parts) for parts in zip(*cut, strict=True)]
+
+
+def find_neighbours(
+    job: Job,
+    *,
+    split: str,
+    tokens: Path,
+    encoder: Path,
+    vectors: Path,
+    index: Path,
+    output: Path,
+) -> None:
+    """Write ``<split>.{ids,scores,mask,values}.npy`` and their manifest.
+
+    Args:
+        split: train, valid or test.
+        tokens: Manifest of the token streams.
+        encoder: Manifest of the encoder.
+        vectors: Manifest of the picture vectors.
+        index: Manifest of the index that is searched.
+        output: ``<split>.manifest.json``.
+
+    Raises:
+        ConfigError: A query window is longer than the encoder can read.
+        IntegrityError: Index and vectors do not belong together.
+    """
+    query, top_k = job.settings("retrieve.query", Query), job.value("retrieve.top_k", int)
+    stream = TokenStream.open(tokens, split)
+    reader, searcher = load_encoder(encoder), Searcher(vectors, index)
+    parents = [tokens, encoder, vectors, index]
+    with job.work(parents) as work:
+        table = GrowingTable(work, len(stream.tokens), _layout(top_k, reader.value_width))
+        states = token_states(reader, stream.tokens, stream.documents, query, first=table.done)
+        left = len(stream.tokens) - table.done
+        progress = work / "progress.json"
+        with Tracker(f"finding neighbours of {split}", left, "tokens", progress) as tracker:
+            for block in states:
+                table.append(**vars(Neighbours.of(block, searcher, top_k)))
+                tracker.advance(len(block.keys))
+        job.finish(
+            output,
+            kind=KIND,
+            rows=len(stream.tokens),
+            files=table.publish(output.parent, prefix=f"{split}."),
+            parents=parents,
+            facts={"split": split, "top_k": top_k}
+            | _coverage(Neighbours(**table.columns), searcher.rows),
+        )
+        table.remove()
+
+
+def _layout(top_k: int, value_width: int) -> dict[str, tuple[int, DTypeLike]]:
+    """Width and dtype of the columns of ``Neighbours``."""
+    return {
+        "ids": (top_k, np.int32),
+        "scores": (top_k, np.float16),
+        "mask": (top_k, np.bool_),
+        "values": (value_width, np.float16),
+    }
+
+
+def _coverage(found: Neighbours, pictures: int) -> dict[str, Any]:
+    """How many places were filled, and how many pictures are anyone's neighbour."""
+    filled, used = 0, np.zeros(pictures, np.bool_)
+    for first in range(0, len(found.ids), BLOCK_TOKENS):
+        block = slice(first, first + BLOCK_TOKENS)
+        mask = found.mask[block]
+        filled += int(mask.sum())
+        used[found.ids[block][mask]] = True
+    return {"places_filled": filled, "pictures": pictures, "pictures_used": int(used.sum())}

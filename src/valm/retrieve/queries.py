@@ -1,0 +1,180 @@
+"""Queries: the state of each token of a text, which depends on that token and its past only.
+
+The official code cuts a text into chunks of at most 75 tokens at separators that it looks for ahead
+(VALM.md 3.1): a query then depends on what comes after it, and a growing prompt is queried anew.
+Here a document is read through windows that start at every ``stride_tokens``-th position. A token's
+state comes from the earliest of the windows that hold it, which gives it the longest past, between
+``window_tokens - stride_tokens + 1`` tokens and ``window_tokens`` once the document is that long.
+Position alone decides, so appending text changes no earlier query (tests/numerics).
+
+Most documents are shorter than one window and cost nothing twice. Windows of one content (frequent
+in captions and templates) are encoded once, and a batch holds windows of about one length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from valm.config.phases import Query
+from valm.embed.encoder import Encoder
+from valm.errors import ConfigError
+
+# Ids, and positions of windows, are integers of any width.
+Integers = NDArray[np.integer]
+
+BLOCK_TOKENS = 32_768
+BATCH_TOKENS = 2_048
+
+
+@dataclass(frozen=True)
+class States:
+    """Token states.
+
+    Attributes:
+        keys: What is looked up, unit length, float32 [tokens, E].
+        values: The states as picture values, for the text-state control, float16 [tokens, V].
+    """
+
+    keys: NDArray[np.float32]
+    values: NDArray[np.float16]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The stretches of a stream that are encoded to get the states of some tokens.
+
+    Attributes:
+        start: First position of each window in the stream, int64 [windows].
+        length: Tokens up to the last one that is asked for, int64 [windows].
+        of_token: Window of each token asked for, int64 [tokens].
+        offset: Place of each token asked for in its window, int64 [tokens].
+    """
+
+    start: NDArray[np.int64]
+    length: NDArray[np.int64]
+    of_token: NDArray[np.int64]
+    offset: NDArray[np.int64]
+
+
+def windows(documents: Integers, at: Integers, query: Query) -> Windows:
+    """The window that gives each token the longest past, by its position in its document only.
+
+    Args:
+        documents: Where each document starts, and the end of the last, [documents + 1].
+        at: Positions in the stream of the tokens whose states are wanted, [tokens].
+        query: Length and stride of the windows.
+    """
+    at = at.astype(np.int64)
+    begin = documents[np.searchsorted(documents, at, side="right") - 1]
+    too_far = at - begin + 1 - query.window_tokens  # tokens before the longest possible past
+    skipped = np.maximum(0, -(-too_far // query.stride_tokens))
+    start, of_token = np.unique(begin + skipped * query.stride_tokens, return_inverse=True)
+    offset = at - start[of_token]
+    length = np.zeros(len(start), np.int64)
+    np.maximum.at(length, of_token, offset + 1)
+    return Windows(start, length, of_token, offset)
+
+
+def states_at(
+    encoder: Encoder, tokens: Integers, documents: Integers, at: Integers, query: Query
+) -> States:
+    """States of the tokens at some positions of a stream.
+
+    Args:
+        encoder: Gives a state to each token of a window, causally.
+        tokens: Ids of the stream; may be memory-mapped.
+        documents: Where each document starts, and the end of the last, [documents + 1].
+        at: Positions in the stream, [tokens].
+        query: Length and stride of the windows.
+
+    Raises:
+        ConfigError: A window is longer than the encoder can read.
+    """
+    _check_fits(query, encoder)
+    keys = np.empty((len(at), encoder.key_width), np.float32)
+    values = np.empty((len(at), encoder.value_width), np.float16)
+    if len(at) == 0:
+        return States(keys, values)
+    cut = windows(documents, at, query)
+    ids, lengths, same = _distinct(tokens, cut)
+    content = same[cut.of_token]
+    by_content = np.argsort(content, kind="stable")
+    for first, last in _batches(lengths):
+        few, many = np.searchsorted(content[by_content], [first, last])
+        wanted = by_content[few:many]
+        row, place = content[wanted] - first, cut.offset[wanted]
+        longest = int(lengths[last - 1])
+        batch = torch.from_numpy(ids[first:last, :longest].astype(np.int64))
+        with torch.inference_mode():
+            states = encoder.encode_tokens(batch)
+            keys[wanted] = states.keys[row, place].float().cpu().numpy()
+            values[wanted] = states.values[row, place].half().cpu().numpy()
+    return States(keys, values)
+
+
+def token_states(
+    encoder: Encoder,
+    tokens: Integers,
+    documents: Integers,
+    query: Query,
+    *,
+    first: int = 0,
+    block_tokens: int = BLOCK_TOKENS,
+) -> Iterator[States]:
+    """Yield the states of all tokens of a stream, in order, block by block.
+
+    Blocks start at multiples of ``block_tokens``; a run that begins at a later block yields the same
+    bits there as one that began at the first. Only one block is in memory.
+
+    Args:
+        first: Where to begin, a multiple of ``block_tokens``.
+        block_tokens: Tokens in a block.
+
+    Raises:
+        ConfigError: A window is longer than the encoder can read.
+    """
+    for start in range(first, max(len(tokens), 1), block_tokens):
+        at = np.arange(start, min(start + block_tokens, len(tokens)))
+        yield states_at(encoder, tokens, documents, at, query)
+
+
+def _check_fits(query: Query, encoder: Encoder) -> None:
+    if query.window_tokens > encoder.context_tokens:
+        raise ConfigError(
+            f"a window of {query.window_tokens} tokens is longer than the encoder reads",
+            where="retrieve.query.window_tokens",
+            cure=f"set it to at most {encoder.context_tokens}",
+        )
+
+
+def _distinct(
+    tokens: Integers, cut: Windows
+) -> tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.int64]]:
+    """The distinct contents of windows, by length: ids padded with 0, lengths, content of each window.
+
+    Rows are compared as bytes, length first, so big-endian order is numeric order.
+    """
+    places = np.arange(cut.length.max())
+    inside = places < cut.length[:, np.newaxis]
+    rows = np.zeros((len(cut.start), 1 + len(places)), ">u4")
+    rows[:, 0] = cut.length
+    rows[:, 1:][inside] = tokens[(cut.start[:, np.newaxis] + places)[inside]]
+    as_bytes = rows.view(np.dtype((np.void, rows.shape[1] * rows.itemsize)))[:, 0]
+    _, example, same = np.unique(as_bytes, return_index=True, return_inverse=True)
+    kept = rows[example].astype(np.uint32)
+    return kept[:, 1:], kept[:, 0].astype(np.int64), same
+
+
+def _batches(lengths: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Cut windows, sorted by length, into batches of at most ``BATCH_TOKENS`` padded tokens."""
+    first = 0
+    for last in range(1, len(lengths) + 1):
+        full = last == len(lengths) or (last + 1 - first) * lengths[last] > BATCH_TOKENS
+        if full:
+            yield first, last
+            first = last

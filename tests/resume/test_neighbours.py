@@ -1,0 +1,119 @@
+"""Neighbour tables: after kill -9 the run goes on, and ends in the bits of an undisturbed one."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from builders.encoders import FakeEncoder
+from builders.retrieval import (
+    random_documents,
+    retrieve_job,
+    unit_vectors,
+    write_encoder,
+    write_index,
+    write_stream,
+    write_vectors,
+)
+
+from valm.config.phases import Query
+from valm.retrieve import neighbours, queries
+from valm.retrieve.index import Searcher
+from valm.retrieve.neighbours import Neighbours, find_neighbours, look_up
+
+# Runs as a process of its own, which stops for good before the block that its argument names.
+RUN = """
+import sys, time
+from pathlib import Path
+import test_neighbours
+from builders.encoders import FakeEncoder
+
+class Stopping(FakeEncoder):
+    def encode_tokens(self, ids):
+        if len(list(Path().glob("work/*/*/rows_done.json"))):
+            print("one block done", flush=True)
+            time.sleep(60)
+        return super().encode_tokens(ids)
+
+test_neighbours.run(Path(), Stopping())
+"""
+DOCUMENTS = random_documents(80, longest=100)
+
+
+@pytest.fixture(autouse=True)
+def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def run(folder: Path, encoder: FakeEncoder, pictures: int = 90) -> Path:
+    """Find the neighbours of a small stream in small blocks."""
+    patched = pytest.MonkeyPatch()
+    patched.setattr(neighbours, "load_encoder", lambda manifest: encoder)
+    patched.setattr(neighbours, "token_states", small_blocks)
+    vectors = write_vectors(folder / "vectors", unit_vectors(pictures))
+    output = folder / "neighbours" / "train.manifest.json"
+    find_neighbours(
+        retrieve_job("find-neighbours"),
+        split="train",
+        tokens=write_stream(folder / "tokens", DOCUMENTS),
+        encoder=write_encoder(folder / "encoder"),
+        vectors=vectors,
+        index=write_index(folder / "indices", vectors),
+        output=output,
+    )
+    patched.undo()
+    return output
+
+
+def small_blocks(*arguments: object, **options: object) -> object:
+    return queries.token_states(*arguments, **options, block_tokens=500)  # type: ignore[arg-type]
+
+
+def test_killed_and_run_again_gives_the_same_bits(tmp_path: Path) -> None:
+    folders = [str(folder) for folder in Path(__file__).parents[:2]]
+    path = os.pathsep.join([*folders, os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"PYTHONPATH": path}
+    killed = subprocess.Popen([sys.executable, "-c", RUN], stdout=subprocess.PIPE, env=environment)
+    assert killed.stdout is not None
+    assert killed.stdout.readline() == b"one block done\n"
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+
+    undisturbed, rest = FakeEncoder(), FakeEncoder()
+    resumed = run(tmp_path, rest)
+    whole = run(tmp_path / "elsewhere", undisturbed)
+    assert 0 < rest.windows < undisturbed.windows
+    assert resumed.read_bytes() == whole.read_bytes()
+    for name in neighbours.COLUMNS:
+        file = f"train.{name}.npy"
+        assert resumed.with_name(file).read_bytes() == whole.with_name(file).read_bytes()
+
+
+def test_tables_hold_what_a_search_of_each_text_finds(tmp_path: Path) -> None:
+    """Which is also that prompts get the pictures that they would get inside a stream."""
+    found = Neighbours.open(run(tmp_path, FakeEncoder()))
+    searcher = Searcher(
+        tmp_path / "vectors/vectors.manifest.json", tmp_path / "exact.manifest.json"
+    )
+    texts = look_up([*DOCUMENTS, []], FakeEncoder(), searcher, Query(), top_k=4)
+    assert [len(text.ids) for text in texts] == [*map(len, DOCUMENTS), 0]
+    assert np.array_equal(found.ids, np.concatenate([text.ids for text in texts]))
+    assert np.allclose(found.scores, np.concatenate([text.scores for text in texts]), atol=1e-3)
+    assert found.mask.all() and found.ids.max() < 90
+    assert (found.ids.dtype, found.scores.dtype, found.values.dtype) == (
+        np.int32, np.float16, np.float16,
+    )  # fmt: skip
+
+
+def test_fewer_pictures_than_k(tmp_path: Path) -> None:
+    found = Neighbours.open(run(tmp_path, FakeEncoder(), pictures=3))
+    assert found.mask[:, :3].all() and not found.mask[:, 3].any()
+    assert (found.ids[:, 3] == -1).all()
+
+
+def test_work_is_forgotten_once_it_is_finished(tmp_path: Path) -> None:
+    run(tmp_path, FakeEncoder())
+    assert not list(tmp_path.glob("work/**/*.npy"))

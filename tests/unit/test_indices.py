@@ -1,0 +1,68 @@
+"""Indices: equal bytes for equal work, clear refusals, nothing unverified is read."""
+
+from pathlib import Path
+
+import pytest
+from builders.retrieval import unit_vectors, write_index, write_vectors
+
+from valm.core.manifest import read_manifest
+from valm.errors import ConfigError, IntegrityError
+from valm.retrieve.index import Searcher
+
+
+@pytest.mark.parametrize("factory", ["Flat", "IVF8,PQ4x6", "OPQ4,IVF8,PQ4x6"])
+def test_the_same_keys_give_the_same_bytes(tmp_path: Path, factory: str) -> None:
+    vectors = write_vectors(tmp_path, unit_vectors(600))
+    once, again = (write_index(tmp_path / name, vectors, factory) for name in "ab")
+    assert once.read_bytes() == again.read_bytes()
+    assert (tmp_path / "a/exact.faiss").read_bytes() == (tmp_path / "b/exact.faiss").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("factory", "stored"), [("Flat", 64), ("PQ4x8", 4), ("IVF4,PQ8x8", 16), ("IVF4,Flat", 72)]
+)
+def test_bytes_of_a_vector_are_its_code_and_its_number_in_a_list(
+    tmp_path: Path, factory: str, stored: int
+) -> None:
+    manifest = write_index(tmp_path, write_vectors(tmp_path, unit_vectors(600)), factory)
+    assert read_manifest(manifest).facts["bytes_per_vector"] == stored
+
+
+@pytest.mark.parametrize(
+    ("factory", "message"),
+    [
+        ("IVF64,Flat", r"64 inverted lists .* on 40 pictures .*factory\] -> use IVF1,Flat"),
+        ("IVF8,PQ4x8", r"256 centroids .* on 40 pictures .* use IVF1,PQ4x5, or Flat"),
+        ("PQ5x4", r"for keys of width 16 .* must divide 16: PQ4 would"),
+        ("Flt", r"faiss cannot build 'Flt' .*retrieve\.indices\[exact\]\.factory"),
+    ],
+)
+def test_what_the_keys_cannot_carry_is_refused_with_what_fits(
+    tmp_path: Path, factory: str, message: str
+) -> None:
+    vectors = write_vectors(tmp_path, unit_vectors(40))
+    with pytest.raises(ConfigError, match=message):
+        write_index(tmp_path, vectors, factory)
+    assert not (tmp_path / "exact.manifest.json").exists()
+
+
+def test_the_proposed_factory_string_can_be_built(tmp_path: Path) -> None:
+    write_index(tmp_path, write_vectors(tmp_path, unit_vectors(40)), "IVF1,PQ4x5")
+
+
+def test_an_index_of_other_vectors_is_refused(tmp_path: Path) -> None:
+    index = write_index(tmp_path, write_vectors(tmp_path / "one", unit_vectors(40)))
+    other = write_vectors(tmp_path / "other", unit_vectors(40, seed=1))
+    with pytest.raises(IntegrityError, match="built from other vectors"):
+        Searcher(other, index)
+
+
+def test_a_damaged_index_is_not_handed_to_faiss(tmp_path: Path) -> None:
+    vectors = write_vectors(tmp_path, unit_vectors(40))
+    index = write_index(tmp_path, vectors)
+    file = tmp_path / "exact.faiss"
+    data = bytearray(file.read_bytes())
+    data[8] ^= 0xFF
+    file.write_bytes(data)
+    with pytest.raises(IntegrityError, match="differs from its manifest"):
+        Searcher(vectors, index)
