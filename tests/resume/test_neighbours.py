@@ -96,7 +96,7 @@ def test_tables_hold_what_a_search_of_each_text_finds(tmp_path: Path) -> None:
     """Which is also that prompts get the pictures that they would get inside a stream."""
     found = Neighbours.open(run(tmp_path, FakeEncoder()))
     searcher = Searcher(
-        tmp_path / "vectors/vectors.manifest.json", tmp_path / "exact.manifest.json"
+        tmp_path / "vectors/vectors.manifest.json", tmp_path / "indices/exact.manifest.json"
     )
     texts = look_up([*DOCUMENTS, []], FakeEncoder(), searcher, Query(), top_k=4)
     assert [len(text.ids) for text in texts] == [*map(len, DOCUMENTS), 0]
