@@ -5,15 +5,19 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
-from builders.pictures import drawn_list
+from builders.pictures import drawing, drawn_list
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
+from valm.core.manifest import read_manifest
 from valm.core.seeding import numpy_generator
 from valm.errors import InputError
 from valm.ingest.archives import read_member, read_members
 from valm.ingest.picture_decoding import Rejected, decode_picture, encode_png
-from valm.ingest.picture_list import iterate_pictures
+from valm.ingest.picture_list import iterate_pictures, read_picture_list
+from valm.ingest.picture_sources import RawPicture
 
 CAP = 1 << 20
 
@@ -98,7 +102,7 @@ def test_what_is_no_package_is_an_input_error(tmp_path: Path, data: bytes) -> No
 
 def png(size: tuple[int, int] = (40, 40), mode: str = "RGB") -> bytes:
     buffer = io.BytesIO()
-    Image.new(mode, size).save(buffer, "PNG")
+    Image.new("RGB", size, "teal").convert(mode).save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -122,6 +126,7 @@ def header_claiming(width: int, height: int) -> bytes:
         (png((4, 4)), "too_small"),
         (png((400, 20)), "too_long"),
         (png((64, 64))[:70], "damaged"),
+        (encode_png(Image.new("RGBA", (40, 40))), "empty"),
     ],
 )
 def test_bad_pictures_are_rejected_with_a_reason(data: bytes, reason: str) -> None:
@@ -138,11 +143,52 @@ def test_every_mode_becomes_eight_bit_colour(mode: str) -> None:
 def test_cmyk_jpeg_and_animated_webp_give_one_picture() -> None:
     for save in ({"format": "JPEG"}, {"format": "WEBP", "save_all": True}):
         buffer = io.BytesIO()
-        first = Image.new("CMYK" if save["format"] == "JPEG" else "RGBA", (40, 40))
+        first = Image.new("RGBA", (40, 40), "teal")
+        first = first.convert("RGB").convert("CMYK") if save["format"] == "JPEG" else first
         extra = {} if save["format"] == "JPEG" else {"append_images": [Image.new("RGBA", (40, 40), "red")]}
         first.save(buffer, **save, **extra)  # type: ignore[arg-type]
         decoded = decode_picture(buffer.getvalue(), 1.0, 32)
         assert decoded.size == (32, 32) and encode_png(decoded).startswith(b"\x89PNG")
+
+
+def test_nothing_but_pixels_comes_along() -> None:
+    buffer = io.BytesIO()
+    comment = PngInfo()
+    comment.add_text("Comment", "<script>" * 99)
+    picture = Image.new("RGB", (40, 40), "teal")
+    picture.save(buffer, "PNG", icc_profile=b"profile" * 99, pnginfo=comment, exif=b"Exif\0\0MM\0*")
+    stored = encode_png(decode_picture(buffer.getvalue(), 1.0, 32))
+    assert stored == encode_png(picture.resize((32, 32)))
+
+
+def test_mutated_pictures_are_decoded_or_rejected() -> None:
+    whole = [png((64, 64), mode) for mode in ("RGBA", "P", "I;16")]
+    for ending in ("JPEG", "WEBP", "GIF"):
+        buffer = io.BytesIO()
+        Image.radial_gradient("L").resize((64, 64)).convert("RGB").save(buffer, ending)
+        whole.append(buffer.getvalue())
+    draw = numpy_generator(1, "mutations")
+    outcomes = set()
+    for turn in range(600):
+        data = np.frombuffer(whole[turn % len(whole)], np.uint8).copy()
+        places = draw.integers(0, draw.choice((60, len(data))), size=draw.choice((1, 4, 30)))
+        data[places % len(data)] = draw.integers(0, 256, size=len(places))
+        try:
+            outcomes.add(decode_picture(data.tobytes(), 1.0, 32).size)
+        except Rejected as reason:
+            outcomes.add(str(reason))
+    assert {"not_a_picture", "damaged", (32, 32)} <= outcomes
+
+
+def test_hostile_texts_become_clean_lines_and_counts_add_up(tmp_path: Path) -> None:
+    texts = ["two\nlines\t\x00here", "\ud800lone", "\u202eturned", "x" * 5000, " \x07 "]
+    pictures = [
+        RawPicture(drawing(n), "", (text,), f"drawing {n}") for n, text in enumerate(texts)
+    ]
+    table = read_picture_list(drawn_list(tmp_path, 0, pictures)).column("caption").to_pylist()
+    assert table == ["two lines here", "lone", "turned", "x" * 1000]
+    written = read_manifest(tmp_path / "drawn" / "pictures.manifest.json")
+    assert written.facts["rejected"] == {"no_caption": 1} and written.rows == 4
 
 
 def test_a_shard_cut_at_any_block_gives_all_pictures_or_an_error(tmp_path: Path) -> None:

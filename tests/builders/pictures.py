@@ -41,7 +41,12 @@ def raw_pictures(count: int) -> list[RawPicture]:
     ]
 
 
-def drawn_list(folder: Path, count: int, pictures: list[RawPicture] | None = None) -> Path:
+def drawn_list(
+    folder: Path,
+    count: int,
+    pictures: list[RawPicture] | None = None,
+    samples_per_shard: int = 1000,
+) -> Path:
     """Write drawings into shards and a list below a folder; returns the list's manifest."""
     found = raw_pictures(count) if pictures is None else pictures
 
@@ -49,7 +54,7 @@ def drawn_list(folder: Path, count: int, pictures: list[RawPicture] | None = Non
         return iter(found)
 
     section = {
-        "ingest.pictures.storage": PictureStorage(samples_per_shard=1000).model_dump(),
+        "ingest.pictures.storage": PictureStorage(samples_per_shard=samples_per_shard).model_dump(),
         "ingest.pictures.duplicates": Duplicates().model_dump(),
         "ingest.pictures.sources": [SOURCE],
         "seed": 1,

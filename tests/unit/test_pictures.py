@@ -39,6 +39,14 @@ def test_equal_pictures_give_equal_bytes(tmp_path: Path) -> None:
     assert first.read_bytes() == second.read_bytes()
 
 
+def test_fewer_shards_leave_no_old_ones_behind(tmp_path: Path) -> None:
+    drawn_list(tmp_path, count=5, samples_per_shard=2)
+    assert len(list(tmp_path.rglob("*.tar"))) == 3
+    manifest = drawn_list(tmp_path, count=5, samples_per_shard=4)
+    assert len(list(tmp_path.rglob("*.tar"))) == len(list(tmp_path.rglob("0000?.parquet"))) == 2
+    assert [number for number, _ in iterate_pictures(manifest)] == list(range(5))
+
+
 def test_ids_count_kept_pictures_and_duplicates_name_what_they_repeat(tmp_path: Path) -> None:
     once = raw_pictures(3)
     again = RawPicture(drawing(1), "twin", ("twin",), "twin")

@@ -7,11 +7,9 @@ import warnings
 
 from PIL import Image, UnidentifiedImageError
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF")  # what the web and the packages hold
 MINIMUM_SIDE_PIXELS = 16
 LARGEST_ASPECT = 8
-
-Image.MAX_IMAGE_PIXELS = None  # the cap is checked here, from the header, before decoding
 
 
 class Rejected(Exception):
@@ -23,11 +21,12 @@ def decode_picture(data: bytes, maximum_megapixels: float, side_pixels: int) -> 
 
     Args:
         data: The encoded bytes; the format is taken from them, not from a name.
-        maximum_megapixels: Larger pictures are rejected from the header.
+        maximum_megapixels: Larger pictures are rejected from the header, and so is what Pillow
+            takes for a decompression bomb (above 179).
         side_pixels: Longer side of the result; smaller pictures keep their size.
 
     Raises:
-        Rejected: With "not_a_picture", "too_large", "too_small", "too_long" or "damaged".
+        Rejected: With "not_a_picture", "too_large", "too_small", "too_long", "empty" or "damaged".
     """
     try:
         with warnings.catch_warnings():
@@ -35,17 +34,27 @@ def decode_picture(data: bytes, maximum_megapixels: float, side_pixels: int) -> 
             image = Image.open(io.BytesIO(data), formats=FORMATS)
             _check_header(image.size, maximum_megapixels)
             image.draft("RGB", (side_pixels, side_pixels))  # JPEG decodes near the wanted size
-            return _shrunk(_eight_bits(image), side_pixels)
+            image = _eight_bits(image)
+    except Rejected:
+        raise
     except UnidentifiedImageError as error:
         raise Rejected("not_a_picture") from error
-    except (OSError, ValueError, SyntaxError, OverflowError, MemoryError) as error:
+    except Image.DecompressionBombError as error:
+        raise Rejected("too_large") from error
+    except Exception as error:  # hostile bytes make decoders raise anything
         raise Rejected("damaged") from error
+    if image.mode == "RGBA" and image.getextrema()[3] == (0, 0):
+        raise Rejected("empty")
+    image.thumbnail((side_pixels, side_pixels), Image.Resampling.LANCZOS)
+    return image
 
 
 def encode_png(image: Image.Image) -> bytes:
-    """Encode as PNG; equal pictures give equal bytes."""
+    """Encode as PNG; equal pictures give equal bytes, and no profile or comment comes along."""
     buffer = io.BytesIO()
-    image.save(buffer, "PNG")
+    bare = image.copy()
+    bare.info = {}
+    bare.save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -69,12 +78,7 @@ def _check_header(size: tuple[int, int], maximum_megapixels: float) -> None:
 
 def _eight_bits(image: Image.Image) -> Image.Image:
     """Palette, 16-bit, CMYK and animated pictures as 8-bit RGB or RGBA."""
-    if image.mode.startswith("I") or image.mode == "F":
+    if image.mode.startswith("I"):
         return image.convert("I").point(lambda value: value / 256).convert("RGB")
     transparent = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
     return image.convert("RGBA" if transparent else "RGB")
-
-
-def _shrunk(image: Image.Image, side_pixels: int) -> Image.Image:
-    image.thumbnail((side_pixels, side_pixels), Image.Resampling.LANCZOS)
-    return image

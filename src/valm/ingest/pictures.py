@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import tarfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,14 @@ from valm.core.digest import canonical_json
 from valm.core.job import Job
 from valm.core.progress import track
 from valm.errors import InputError, SourceError
+from valm.ingest.cleaning import clean_text
 from valm.ingest.picture_decoding import Rejected, decode_picture, encode_png, on_white
 from valm.ingest.picture_hash import difference_hash, mean_colour
 from valm.ingest.picture_sources import PICTURE_SOURCES, RawPicture
 from valm.ingest.sources import raw_path
 
 DIGITS_OF_SHARD, DIGITS_IN_SHARD = 5, 4
+LONGEST_CAPTION = 1000  # characters
 
 METADATA = pa.schema(
     [
@@ -63,24 +65,34 @@ def write_pictures(job: Job, *, source: str, raw: list[Path], output: Path) -> N
     storage = job.settings("ingest.pictures.storage", PictureStorage)
     files = _raw_files(plugin.raw, raw)
     rejected: Counter[str] = Counter()
-    kept = _decoded(track(plugin.pictures(files), f"writing {source}", None, "pictures"), storage, rejected)
+    raw_pictures = track(plugin.pictures(files), f"writing {source}", None, "pictures")
+    kept = _decoded(raw_pictures, storage, rejected)
     shards: list[Path] = []
+    licences: Counter[str] = Counter()
     rows = 0
-    for number in range(10**DIGITS_OF_SHARD):
-        batch = list(islice(kept, storage.samples_per_shard))
-        if not batch:
-            break
+    while batch := list(islice(kept, storage.samples_per_shard)):
+        number = len(shards) // 2
+        if number == 10**DIGITS_OF_SHARD:
+            cure = "raise ingest.pictures.storage.samples_per_shard"
+            raise InputError(f"{source} fills more than {number:,} shards", where=source, cure=cure)
         rows += len(batch)
+        licences.update(row["licence"] for row, _ in batch)
         shards += _write_shard(output.parent / f"{number:0{DIGITS_OF_SHARD}}", number, batch)
     if rows == 0:
         raise InputError(f"no picture of {source} could be used: {dict(rejected)}", where=source)
+    _remove_shards_but(shards, output.parent)
     job.finish(
         output,
         kind="picture_shards",
         rows=rows,
         files=shards,
         parents=raw,
-        facts={"source": source, "shards": len(shards) // 2, "rejected": dict(sorted(rejected.items()))},
+        facts={
+            "source": source,
+            "shards": len(shards) // 2,
+            "rejected": dict(sorted(rejected.items())),
+            "licences": dict(sorted(licences.items())),
+        },
     )
 
 
@@ -101,17 +113,19 @@ def _decoded(
 ) -> Iterator[tuple[dict[str, Any], bytes]]:
     """Metadata and PNG bytes of each usable picture, in order."""
     for picture in pictures:
+        captions = _lines(picture.captions) or _lines([picture.name])
         try:
+            if not captions:
+                raise Rejected("no_caption")
             image = decode_picture(picture.data, storage.maximum_megapixels, storage.side_pixels)
         except Rejected as reason:
             rejected[str(reason)] += 1
             continue
-        caption = picture.captions[0] if picture.captions else picture.name
         row = {
             "name": picture.name,
-            "caption": caption,
-            "captions": list(picture.captions),
-            "keywords": list(picture.keywords),
+            "caption": captions[0],
+            "captions": captions,
+            "keywords": _lines(picture.keywords),
             "licence": picture.licence,
             "origin": picture.origin,
             "width": image.width,
@@ -120,6 +134,19 @@ def _decoded(
             "colour": mean_colour(on_white(image)),
         }
         yield row, encode_png(image)
+
+
+def _lines(texts: Iterable[str]) -> list[str]:
+    """Texts from outside as clean single lines; what is empty then is left out."""
+    lines = (" ".join(clean_text(text, third_party=True).split()) for text in texts)
+    return [line[:LONGEST_CAPTION] for line in lines if line]
+
+
+def _remove_shards_but(shards: list[Path], folder: Path) -> None:
+    """Remove what an earlier run with other settings left beside the shards."""
+    for old in folder.glob(f"{'[0-9]' * DIGITS_OF_SHARD}.*"):
+        if old not in shards:
+            old.unlink()
 
 
 def _write_shard(stem: Path, number: int, batch: list[tuple[dict[str, Any], bytes]]) -> list[Path]:
