@@ -1,11 +1,13 @@
 """A caption, a name or a picture from the wild cannot put markup, scripts or requests on a page."""
 
+import io
 from html.parser import HTMLParser
 from pathlib import Path
 
 import polars as pl
 import pytest
 from builders.results import HOSTILE, write_results
+from PIL import Image
 
 from valm.core.job import Job
 from valm.report.page import write_report
@@ -62,6 +64,12 @@ def test_captions_table_cells_and_alternative_texts_are_escaped() -> None:
     cells = table("t", HOSTILE, pl.DataFrame({HOSTILE: [HOSTILE]}))._repr_html_()
     assert suspicious(cells) == []
     assert [s for s in suspicious(sheet) if s != "img src="] == []
+
+
+def test_a_decompression_bomb_is_not_decoded() -> None:
+    bomb = io.BytesIO()
+    Image.new("1", (5000, 5000)).save(bomb, "PNG")
+    assert data_uri(bomb.getvalue()) == ""
 
 
 @pytest.mark.parametrize("data", [b"", b"<svg onload='alert(1)'/>", b"\x89PNG\r\n\x1a\n broken"])

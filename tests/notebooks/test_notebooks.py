@@ -63,6 +63,12 @@ def test_a_failed_notebook_stays_with_its_traceback(tmp_path: Path) -> None:
     assert "ZeroDivisionError" in (tmp_path / "logs" / "a.ipynb").read_text(encoding="utf-8")
 
 
+def test_a_kernel_that_dies_is_an_error_in_one_line(tmp_path: Path) -> None:
+    source = notebook(tmp_path / "a.ipynb", "import os; os._exit(9)")
+    with pytest.raises(NotebookError, match="the kernel of a.ipynb died"):
+        execute(source, PARAMETERS, tmp_path / "out.ipynb")
+
+
 def test_executed_twice_it_has_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

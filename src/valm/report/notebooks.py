@@ -19,6 +19,7 @@ from typing import Any
 
 import nbformat
 import papermill
+from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from valm.core.atomic import write_text
@@ -80,6 +81,12 @@ def execute(notebook: Path, parameters: Mapping[str, Any], attempt: Path) -> nbf
                 language="python",
                 progress_bar=False,
             )
+        except DeadKernelError as error:
+            raise NotebookError(
+                f"the kernel of {notebook.name} died",
+                where=attempt,
+                cure="most often memory ran out: free some and run the same command again",
+            ) from error
         except PapermillExecutionError as error:
             raise NotebookError(
                 f"a cell of {notebook.name} failed: {error.ename}: {error.evalue}",

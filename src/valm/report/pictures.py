@@ -19,6 +19,7 @@ from valm.report.exhibits import Passage
 
 SIDE_PIXELS = 128
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
+MAXIMUM_PIXELS = 1 << 24  # what a stored picture is far below; checked before decoding
 MAXIMUM_CAPTION = 90
 
 
@@ -31,9 +32,11 @@ class CaptionedPicture:
 
 
 def data_uri(data: bytes) -> str:
-    """A picture's bytes as a small WebP data URI; an empty string if they are no picture."""
+    """A picture's bytes as a small WebP data URI; an empty string if they are no small picture."""
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+            if picture.width * picture.height > MAXIMUM_PIXELS:
+                return ""
             picture.draft("RGB", (SIDE_PIXELS, SIDE_PIXELS))
             small = picture.convert("RGBA" if _has_alpha(picture) else "RGB")
     except (OSError, ValueError, Image.DecompressionBombError):
