@@ -91,6 +91,65 @@ def test_a_package_cut_anywhere_gives_the_whole_member_or_an_error(tmp_path: Pat
     assert errors > 0.9 * len(cuts)  # what is left after the member is its end mark
 
 
+def plain_tar(name: str = "one", data: bytes = b"fine") -> bytearray:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        for title in (name, "two"):
+            info = member(title)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return bytearray(buffer.getvalue())
+
+
+def with_size(tar: bytearray, size: bytes) -> bytearray:
+    """The same archive, the first header claiming another size under a right checksum."""
+    tar[124:136] = size
+    tar[148:156] = b" " * 8
+    tar[148:156] = b"%06o\0 " % sum(tar[:512])
+    return tar
+
+
+def cut_before_end_mark(tar: bytearray) -> bytearray:
+    return tar[: 4 * 512]
+
+
+def broken_second_header(tar: bytearray) -> bytearray:
+    tar[2 * 512 : 2 * 512 + 8] = b"\xff" * 8
+    return tar
+
+
+@pytest.mark.parametrize(
+    "tar",
+    [
+        cut_before_end_mark(plain_tar()),
+        broken_second_header(plain_tar()),
+        with_size(plain_tar("n" * 300), b"77777777777\0"),  # a long name of 8 GiB
+        with_size(plain_tar(), b"\xff" * 12),  # -1 in base 256
+        with_size(plain_tar(), b"77777777777\0"),
+    ],
+    ids=["no end mark", "broken header", "endless name", "negative size", "endless member"],
+)
+def test_what_tarfile_forgives_is_an_error_here(tmp_path: Path, tar: bytearray) -> None:
+    path = tmp_path / "a.tar"
+    path.write_bytes(tar)
+    with pytest.raises(InputError):
+        list(read_members(path, lambda name: True, CAP))
+
+
+def test_an_encrypted_zip_and_a_missing_archive_are_input_errors(tmp_path: Path) -> None:
+    path = tmp_path / "a.whl"
+    with zipfile.ZipFile(path, "w") as bundle:
+        bundle.writestr("x", b"secret")
+    data = bytearray(path.read_bytes())
+    for place in (6, data.index(b"PK\x01\x02") + 8):
+        data[place] |= 1  # the flag of encryption
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="encrypted"):
+        read_member(path, "x", CAP)
+    with pytest.raises(InputError, match="missing"):
+        read_member(tmp_path / "b.whl", "x", CAP)
+
+
 @pytest.mark.parametrize("data", [b"", b"<html>not here</html>", b"!<arch>\nnonsense", b"\x1f\x8b"])
 def test_what_is_no_package_is_an_input_error(tmp_path: Path, data: bytes) -> None:
     for ending in ("tgz", "whl", "deb"):
@@ -189,6 +248,27 @@ def test_hostile_texts_become_clean_lines_and_counts_add_up(tmp_path: Path) -> N
     assert table == ["two lines here", "lone", "turned", "x" * 1000]
     written = read_manifest(tmp_path / "drawn" / "pictures.manifest.json")
     assert written.facts["rejected"] == {"no_caption": 1} and written.rows == 4
+
+
+def test_a_damaged_shard_names_the_place(tmp_path: Path) -> None:
+    manifest = drawn_list(tmp_path, count=3)
+    (shard,) = tmp_path.rglob("*.tar")
+    data = bytearray(shard.read_bytes())
+    with tarfile.open(shard) as tar:
+        second = tar.getmember("000000001.png")
+    shard.write_bytes(data[: second.offset_data + 20])
+    with pytest.raises(InputError, match=r"00000\.tar near byte [\d,]+"):
+        list(iterate_pictures(manifest))
+    data[second.offset_data + 40 : second.offset_data + 60] = bytes(20)
+    shard.write_bytes(data)
+    with pytest.raises(InputError, match="stored picture 1 is damaged"):
+        list(iterate_pictures(manifest))
+    shard.unlink()
+    with pytest.raises(InputError, match="cannot be read"):
+        list(iterate_pictures(manifest))
+    manifest.with_name("list.parquet").write_bytes(b"PAR1")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_picture_list(manifest)
 
 
 def test_a_shard_cut_at_any_block_gives_all_pictures_or_an_error(tmp_path: Path) -> None:

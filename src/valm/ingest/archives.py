@@ -2,7 +2,7 @@
 
 Packages come from outside. Only plain files are read, by a name asked for; links, devices, absolute
 names and ``..`` are passed over; a member that is larger than its cap, or than its header says, is
-an error before its bytes are kept.
+an error before its bytes are kept. An archive that ends without its end mark is an error too.
 """
 
 from __future__ import annotations
@@ -13,12 +13,40 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Self
 
 from valm.errors import InputError
 
 AR_MAGIC = b"!<arch>\n"
 AR_HEADER_BYTES = 60
+MAXIMUM_NAME_BYTES = 1 << 16
+NAME_TYPES = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE,
+              tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)  # fmt: skip
+
+
+class StrictHeader(tarfile.TarInfo):
+    """A tar header that is sound or an error.
+
+    ``tarfile`` itself takes a broken or missing header for the end of the archive, and reads a long
+    name or extended header of any length into memory.
+    """
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Read one header block.
+
+        Raises:
+            tarfile.ReadError: It is broken, cut off or missing, or claims an impossible size.
+        """
+        try:
+            header = super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if len(buf) == tarfile.BLOCKSIZE and not any(buf):
+                raise  # the end mark
+            raise tarfile.ReadError(str(error)) from error
+        if header.size < 0 or (header.type in NAME_TYPES and header.size > MAXIMUM_NAME_BYTES):
+            raise tarfile.ReadError(f"a header claims {header.size:,} bytes")
+        return header
 
 
 def read_members(
@@ -32,8 +60,10 @@ def read_members(
         maximum_bytes: Cap of one member's size.
 
     Raises:
-        InputError: The archive is damaged, or a wanted member is larger than the cap.
+        InputError: The archive is missing or damaged, or a wanted member is larger than the cap.
     """
+    if not archive.is_file():
+        raise InputError("a raw file is missing", where=archive, cure="fetch it again")
     if archive.suffix in (".whl", ".zip"):
         yield from _zip_members(archive, wanted, maximum_bytes)
     else:
@@ -83,7 +113,7 @@ def _zip_members(
                 with bundle.open(info) as file:
                     data = _read_exactly(file, archive, info.filename, info.file_size)
                 yield info.filename, data
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
         raise InputError(f"a damaged zip archive: {error}", where=archive) from error
 
 
@@ -100,7 +130,7 @@ def _tar_members(
                 file = bundle.extractfile(info)
                 assert file is not None  # isreg() was asked
                 yield name, _read_exactly(file, archive, name, info.size)
-    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
         raise InputError(f"a damaged tar archive: {error}", where=archive) from error
 
 
@@ -110,7 +140,7 @@ def _opened_tar(archive: Path) -> Iterator[tarfile.TarFile]:
         if archive.suffix == ".deb":
             _seek_debian_data(file, archive)
         # "r|*" streams: no index of members in memory, no seeking back.
-        with tarfile.open(fileobj=file, mode="r|*") as bundle:
+        with tarfile.open(fileobj=file, mode="r|*", tarinfo=StrictHeader) as bundle:
             yield bundle
 
 

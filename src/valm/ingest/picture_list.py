@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from valm.core.atomic import atomic_path
 from valm.core.job import Job
 from valm.core.manifest import read_manifest
 from valm.errors import InputError
+from valm.ingest.archives import StrictHeader
 from valm.ingest.picture_decoding import on_white
 from valm.ingest.picture_hash import distances
 from valm.ingest.pictures import METADATA
@@ -36,10 +38,15 @@ def list_pictures(job: Job, *, pictures: list[Path], output: Path) -> None:
     Args:
         pictures: Manifests of the picture sources' shards, in any order.
         output: ``list.manifest.json``; ``list.parquet`` is written beside it.
+
+    Raises:
+        InputError: The shards of a source are not given, or their metadata are damaged.
     """
     duplicates = job.settings("ingest.pictures.duplicates", Duplicates)
     order = job.value("ingest.pictures.sources", list[str])
     by_source = {read_manifest(path, "picture_shards").facts["source"]: path for path in pictures}
+    if missing := [source for source in order if source not in by_source]:
+        raise InputError(f"no shards of {', '.join(missing)}", cure="hand over their manifests too")
     table = pa.concat_tables([_source_rows(by_source[source], source) for source in order])
     hashes = table.column("hash").to_numpy()
     colours = np.array(table.column("colour").to_pylist(), dtype=np.int16)
@@ -93,9 +100,13 @@ def number_pictures(
 
 
 def read_picture_list(manifest: Path) -> pa.Table:
-    """The whole list: one row for every stored picture, kept or not."""
+    """The whole list: one row for every stored picture, kept or not.
+
+    Raises:
+        InputError: It is missing or damaged.
+    """
     read_manifest(manifest, kind="picture_list")
-    return pq.read_table(manifest.with_name("list.parquet"))
+    return _read_parquet(manifest.with_name("list.parquet"))
 
 
 def iterate_pictures(manifest: Path, first_id: int = 0) -> Iterator[tuple[int, Image.Image]]:
@@ -105,16 +116,26 @@ def iterate_pictures(manifest: Path, first_id: int = 0) -> Iterator[tuple[int, I
         manifest: The picture list's manifest; the shards lie beside it, by source.
         first_id: Start here, for runs that go on.
     """
-    for picture_id, data in _encoded_pictures(manifest, None, first_id):
-        yield picture_id, decode_stored(data, str(manifest))
+    for picture_id, image in iterate_transparent_pictures(manifest, first_id):
+        yield picture_id, on_white(image)
 
 
 def iterate_transparent_pictures(
     manifest: Path, first_id: int = 0
 ) -> Iterator[tuple[int, Image.Image]]:
-    """Like ``iterate_pictures``, but as stored: with its transparency, which tells the foreground."""
+    """Like ``iterate_pictures``, but as stored: with its transparency, which tells the foreground.
+
+    Raises:
+        InputError: A shard is missing, cut off or damaged, or a stored picture is.
+    """
     for picture_id, data in _encoded_pictures(manifest, None, first_id):
-        yield picture_id, Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
+        try:
+            image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
+            image.load()
+        except Exception as error:  # damaged bytes make decoders raise anything
+            what = f"stored picture {picture_id} is damaged: {error}"
+            raise InputError(what, where=manifest, cure="run: valm verify") from error
+        yield picture_id, image
 
 
 def picture_bytes(manifest: Path, ids: Collection[int]) -> dict[int, bytes]:
@@ -122,23 +143,19 @@ def picture_bytes(manifest: Path, ids: Collection[int]) -> dict[int, bytes]:
     return dict(_encoded_pictures(manifest, set(ids), 0))
 
 
-def decode_stored(data: bytes, where: str) -> Image.Image:
-    """Decode a stored picture as RGB on white.
-
-    Raises:
-        InputError: The bytes are damaged.
-    """
+def _read_parquet(path: Path, schema: pa.Schema | None = None) -> pa.Table:
     try:
-        return on_white(Image.open(io.BytesIO(data), formats=("PNG", "JPEG")))
-    except (OSError, ValueError, SyntaxError) as error:
-        raise InputError(f"a stored picture is damaged: {error}", where=where) from error
+        return pq.read_table(path, schema=schema)
+    except (OSError, pa.ArrowException) as error:
+        cure = "delete its manifest and run the study again"
+        raise InputError(f"a table cannot be read: {error}", where=path, cure=cure) from error
 
 
 def _source_rows(manifest: Path, source: str) -> pa.Table:
     shards = sorted(name for name in read_manifest(manifest).files if name.endswith(".parquet"))
     tables = []
     for name in shards:
-        rows = pq.read_table(manifest.parent / name, schema=METADATA)
+        rows = _read_parquet(manifest.parent / name, METADATA)
         shard = pa.array([name.removesuffix(".parquet")] * len(rows))
         rows = rows.append_column("source", pa.array([source] * len(rows)))
         tables.append(rows.append_column("shard", shard))
@@ -166,23 +183,33 @@ def _encoded_pictures(
 
 
 def _shard_members(path: Path, ids: dict[str, int]) -> Iterator[tuple[int, bytes]]:
-    found = 0
-    try:
-        with tarfile.open(path, "r:") as tar:
-            for member in tar:
-                key, _, ending = member.name.partition(".")
-                if ending not in ("png", "jpg") or key not in ids:
-                    continue
-                if not member.isreg() or member.size > MAXIMUM_PICTURE_BYTES:
-                    raise InputError(f"member {member.name!r} is no picture", where=path)
-                file = tar.extractfile(member)
-                data = file.read() if file else b""
-                if len(data) != member.size:
-                    where = f"{path} at byte {member.offset_data:,}"
-                    raise InputError("the shard is cut off", where=where, cure="delete and rerun")
-                found += 1
-                yield ids[key], data
-    except tarfile.TarError as error:
-        raise InputError(f"a damaged shard: {error}", where=path) from error
-    if found != len(ids):
-        raise InputError(f"{len(ids) - found} pictures are missing in a shard", where=path)
+    """Id and bytes of the pictures with the given keys; one that is missing is an error."""
+    left = dict(ids)
+    with _opened_shard(path) as tar:
+        for member in tar:
+            key, _, ending = member.name.partition(".")
+            if ending not in ("png", "jpg") or key not in left:
+                continue
+            if not member.isreg() or member.size > MAXIMUM_PICTURE_BYTES:
+                raise tarfile.ReadError(f"{member.name!r} is no picture")
+            file = tar.extractfile(member)
+            assert file is not None  # isreg() was asked
+            yield left.pop(key), file.read()
+        if left:
+            raise tarfile.ReadError(f"{len(left)} pictures are missing, {next(iter(left))!r} first")
+
+
+@contextmanager
+def _opened_shard(path: Path) -> Iterator[tarfile.TarFile]:
+    """Open a shard; whatever goes wrong in it becomes an error that names the place."""
+    cure = "delete the manifest beside it and run the study again"
+    with ExitStack() as stack:
+        try:
+            tar = stack.enter_context(tarfile.open(path, "r:", tarinfo=StrictHeader))
+        except (OSError, tarfile.TarError) as error:
+            raise InputError(f"a shard cannot be read: {error}", where=path, cure=cure) from error
+        try:
+            yield tar
+        except (OSError, tarfile.TarError) as error:
+            at = f"{path} near byte {tar.offset:,}"
+            raise InputError(f"a damaged shard: {error}", where=at, cure=cure) from error
