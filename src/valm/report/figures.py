@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 
@@ -13,7 +14,9 @@ from valm.report.exhibits import Figure
 from valm.report.numbers import scaled
 from valm.report.style import INK, model_colour, model_label, task_label, word_colour
 
-ROW_INCHES = 0.27
+LANE_INCHES = 0.25
+PANELS_IN_A_ROW = 2
+Draw = Callable[[Axes, pl.DataFrame, Sequence[tuple[str, str]]], None]
 
 
 def differences(comparisons: Sequence[Comparison], name: str = "differences") -> Figure:
@@ -25,7 +28,7 @@ def differences(comparisons: Sequence[Comparison], name: str = "differences") ->
     counts = [sum(c.task == task for c in comparisons) for task in tasks]
     with house_style():
         figure, axes = canvas(
-            0.5 + sum(ROW_INCHES * (n + 1.6) for n in counts),
+            0.5 + sum(LANE_INCHES * (n + 1.6) for n in counts),
             len(tasks),
             sharex=True,
             height_ratios=[n + 1 for n in counts],
@@ -46,32 +49,12 @@ def differences(comparisons: Sequence[Comparison], name: str = "differences") ->
 
 def _forest(axis: Axes, rows: Sequence[Comparison], title: str) -> None:
     axis.axvline(0, color=INK, linewidth=0.8, alpha=0.6)
-    for place, c in enumerate(reversed(rows)):
-        colour = model_colour(*c.second)
-        middle, low, high = (scaled(v, c.unit) for v in (c.difference, c.low, c.high))
-        face = colour if c.verdict is not Verdict.OPEN else "none"
-        axis.plot(
-            [low, high],
-            [place, place],
-            color=colour,
-            linewidth=2.2,
-            solid_capstyle="round",
+    for place, c in enumerate(rows):
+        middle, low, high = (scaled(value, c.unit) for value in (c.difference, c.low, c.high))
+        _mark(
+            axis, place, middle, low, high, model_colour(*c.second), c.verdict is not Verdict.OPEN
         )
-        axis.plot(
-            middle,
-            place,
-            "o",
-            color=colour,
-            markerfacecolor=face,
-            markersize=7,
-            markeredgewidth=1.6,
-        )
-    axis.set_yticks(range(len(rows)), [f"against {model_label(*c.second)}" for c in reversed(rows)])
-    axis.set_ylim(-0.6, len(rows) - 0.4)
-    axis.set_title(title, fontweight="bold")
-    axis.grid(axis="x")
-    axis.tick_params(axis="y", length=0)
-    axis.spines["left"].set_visible(False)
+    _lanes(axis, title, [f"against {model_label(*c.second)}" for c in rows])
 
 
 def score_panels(scores: pl.DataFrame, name: str = "scores") -> Figure:
@@ -80,45 +63,11 @@ def score_panels(scores: pl.DataFrame, name: str = "scores") -> Figure:
     Args:
         scores: Rows of one definition and metric a task, pooled over seeds, of unit "share".
     """
-    tasks = scores["task"].unique(maintain_order=True).to_list()
-    rivals = list(scores.select("model", "control").unique(maintain_order=True).iter_rows())
-    columns = 2
-    rows = -(-len(tasks) // columns)
-    with house_style():
-        figure, axes = canvas(rows * (0.75 + 0.23 * len(rivals)), rows, columns, sharey=True)
-        for task, axis in zip(tasks, axes, strict=False):
-            _panel(axis, scores.filter(pl.col("task") == task), rivals)
-            axis.set_title(task_label(task), fontweight="bold")
-        for axis in axes[len(tasks) :]:
-            axis.set_visible(False)
-        caption = (
-            "Corrected scores in percent with intervals. The dashed line is chance, the dotted line what always"
-            " giving the most frequent answer would score."
-        )
-        return finished(figure, name, caption)
-
-
-def _panel(axis: Axes, scores: pl.DataFrame, rivals: Sequence[tuple[str, str]]) -> None:
-    for row in scores.to_dicts():
-        place = len(rivals) - 1 - rivals.index((row["model"], row["control"]))
-        colour = model_colour(row["model"], row["control"])
-        axis.plot(
-            [100 * row["low"], 100 * row["high"]],
-            [place, place],
-            color=colour,
-            linewidth=2,
-            solid_capstyle="round",
-        )
-        axis.plot(100 * row["value"], place, "o", color=colour, markersize=5.5)
-    for column, dashes in (("chance", (4, 3)), ("majority", (1, 2))):
-        for value in scores[column].drop_nulls().head(1).to_list():
-            axis.axvline(100 * value, color=INK, alpha=0.55, linewidth=0.9, dashes=dashes)
-    labels = [model_label(*rival) for rival in reversed(rivals)]
-    axis.set_yticks(range(len(rivals)), labels, fontsize=8)
-    axis.set_ylim(-0.6, len(rivals) - 0.4)
-    axis.grid(axis="x")
-    axis.tick_params(axis="y", length=0)
-    axis.spines["left"].set_visible(False)
+    caption = (
+        "Corrected scores in percent with intervals. The dashed line is chance, the dotted line what always giving the"
+        " most frequent answer would score."
+    )
+    return _panels(scores, _scores, name, caption)
 
 
 def prompt_spread(per_prompt: pl.DataFrame, name: str = "prompts") -> Figure:
@@ -127,48 +76,69 @@ def prompt_spread(per_prompt: pl.DataFrame, name: str = "prompts") -> Figure:
     Args:
         per_prompt: Rows of one definition and metric a task: ``task, model, control, prompt, value``.
     """
-    tasks = per_prompt["task"].unique(maintain_order=True).to_list()
-    rivals = list(per_prompt.select("model", "control").unique(maintain_order=True).iter_rows())
+    caption = (
+        "Right answers in percent: each dot is one wording of the question, the bar their median. What depends on the"
+        " wording is no knowledge."
+    )
+    return _panels(per_prompt, _spread, name, caption)
+
+
+def _panels(frame: pl.DataFrame, draw: Draw, name: str, caption: str) -> Figure:
+    """One panel a task, two in a row, with a lane for every model and control."""
+    tasks = frame["task"].unique(maintain_order=True).to_list()
+    rivals = list(frame.select("model", "control").unique(maintain_order=True).iter_rows())
+    rows = -(-len(tasks) // PANELS_IN_A_ROW)
+    height = rows * (0.75 + LANE_INCHES * len(rivals))
     with house_style():
-        figure, axes = canvas(0.9 + 0.3 * len(rivals), 1, len(tasks), sharey=True)
-        for task, axis in zip(tasks, axes, strict=True):
-            for place, (model, control) in enumerate(reversed(rivals)):
-                chosen = (
-                    (pl.col("task") == task)
-                    & (pl.col("model") == model)
-                    & (pl.col("control") == control)
-                )
-                values = 100 * per_prompt.filter(chosen)["value"].drop_nulls().to_numpy()
-                colour = model_colour(model, control)
-                axis.plot(
-                    values,
-                    [place] * len(values),
-                    "o",
-                    color=colour,
-                    alpha=0.55,
-                    markersize=5,
-                    markeredgewidth=0,
-                )
-                if len(values):
-                    middle = sorted(values)[len(values) // 2]
-                    axis.plot(
-                        [middle, middle],
-                        [place - 0.3, place + 0.3],
-                        color=colour,
-                        linewidth=2.4,
-                    )
-            axis.set_yticks(
-                range(len(rivals)),
-                [model_label(*rival) for rival in reversed(rivals)],
-                fontsize=8,
-            )
-            axis.set_title(task_label(task), fontweight="bold")
-            axis.set_xlabel("right answers, %")
-            axis.grid(axis="x")
-            axis.tick_params(axis="y", length=0)
-            axis.spines["left"].set_visible(False)
-        caption = "Each dot is one wording of the question, the bar their median: what depends on the wording is no knowledge."
+        figure, axes = canvas(height, rows, PANELS_IN_A_ROW, sharey=True)
+        for task, axis in zip(tasks, axes, strict=False):
+            draw(axis, frame.filter(pl.col("task") == task), rivals)
+            _lanes(axis, task_label(task), [model_label(*rival) for rival in rivals])
+        for axis in axes[len(tasks) :]:
+            axis.set_visible(False)
         return finished(figure, name, caption)
+
+
+def _scores(axis: Axes, scores: pl.DataFrame, rivals: Sequence[tuple[str, str]]) -> None:
+    for row in scores.to_dicts():
+        rival = (row["model"], row["control"])
+        middle, low, high = (100 * row[column] for column in ("value", "low", "high"))
+        _mark(axis, rivals.index(rival), middle, low, high, model_colour(*rival))
+    for column, dashes in (("chance", (4, 3)), ("majority", (1, 2))):
+        for value in scores[column].drop_nulls().head(1).to_list():
+            axis.axvline(100 * value, color=INK, alpha=0.55, linewidth=0.9, dashes=dashes)
+
+
+def _spread(axis: Axes, per_prompt: pl.DataFrame, rivals: Sequence[tuple[str, str]]) -> None:
+    for place, (model, control) in enumerate(rivals):
+        mine = (pl.col("model") == model) & (pl.col("control") == control)
+        values = 100 * per_prompt.filter(mine)["value"].drop_nulls().to_numpy()
+        colour = model_colour(model, control)
+        lane = [place] * len(values)
+        axis.plot(values, lane, "o", color=colour, alpha=0.5, markersize=5, markeredgewidth=0)
+        if len(values):
+            axis.vlines(np.median(values), place - 0.3, place + 0.3, color=colour, linewidth=2.4)
+
+
+def _mark(
+    axis: Axes, place: int, middle: float, low: float, high: float, colour: str, filled: bool = True
+) -> None:
+    """A value and its interval on a lane."""
+    axis.plot([low, high], [place, place], color=colour, linewidth=2.1, solid_capstyle="round")
+    face = colour if filled else "none"
+    axis.plot(
+        middle, place, "o", color=colour, markerfacecolor=face, markersize=6, markeredgewidth=1.5
+    )
+
+
+def _lanes(axis: Axes, title: str, labels: Sequence[str]) -> None:
+    """Name the lanes, the first on top; numbers run across."""
+    axis.set_title(title, fontweight="bold")
+    axis.set_yticks(range(len(labels)), labels, fontsize=8.5)
+    axis.set_ylim(len(labels) - 0.4, -0.6)
+    axis.grid(axis="x")
+    axis.tick_params(axis="y", length=0)
+    axis.spines["left"].set_visible(False)
 
 
 def confusion(answers: pl.DataFrame, name: str = "confusion") -> Figure:
