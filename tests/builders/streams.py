@@ -49,7 +49,6 @@ def make_streams(
     job = Job("test", {}, "c0de")
     lengths = {"train": tokens, "valid": tokens // 4, "test": tokens // 4}
     follower = generator.permutation(vocabulary)
-    neighbours = {}
     for split, length in lengths.items():
         stream = np.zeros(length, np.uint16)
         for place in range(1, length):
@@ -68,17 +67,25 @@ def make_streams(
         }
         for name, column in columns.items():
             write_array(folder / "neighbours" / f"{split}.{name}.npy", column)
-        neighbours[split] = folder / "neighbours" / f"{split}.manifest.json"
+        neighbours = folder / "neighbours" / f"{split}.manifest.json"
         facts = {"split": split}
-        job.finish(neighbours[split], kind="neighbours", rows=length, files=[], facts=facts)
-    manifest = folder / "tokens" / "tokens.manifest.json"
-    facts_of_tokens = {"dtype": "uint16", "vocabulary_size": vocabulary, "sources": ["made"]}
-    job.finish(manifest, kind="tokens", rows=tokens, files=[], facts=facts_of_tokens)
-    vectors = folder / "vectors" / "vectors.manifest.json"
+        job.finish(neighbours, kind="neighbours", rows=length, files=[], facts=facts)
+    streams = open_streams(folder)
+    stated = {"dtype": "uint16", "vocabulary_size": vocabulary, "sources": ["made"]}
+    job.finish(streams.tokens, kind="tokens", rows=tokens, files=[], facts=stated)
     values = generator.normal(size=(pictures, value_width)).astype(np.float16)
-    write_array(vectors.with_name("values.npy"), values)
-    job.finish(vectors, kind="vectors", rows=pictures, files=[])
-    return Streams(manifest, PictureFiles(vectors, neighbours))
+    write_array(streams.pictures.vectors.with_name("values.npy"), values)
+    job.finish(streams.pictures.vectors, kind="vectors", rows=pictures, files=[])
+    return streams
+
+
+def open_streams(folder: Path) -> Streams:
+    """The streams that ``make_streams`` wrote into a folder."""
+    neighbours = {
+        split: folder / "neighbours" / f"{split}.manifest.json" for split in ("train", "valid")
+    }
+    vectors = folder / "vectors" / "vectors.manifest.json"
+    return Streams(folder / "tokens" / "tokens.manifest.json", PictureFiles(vectors, neighbours))
 
 
 def folder_of(folder: Path, name: str) -> Path:

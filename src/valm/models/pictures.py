@@ -60,5 +60,6 @@ class Pictures:
 
 
 def standardise(values: Float[Tensor, "*places value"]) -> Float[Tensor, "*places value"]:
-    """Give each vector mean zero and variance one, float32: a layer norm without its parameters."""
-    return functional.layer_norm(values.float(), values.shape[-1:])
+    """Give each vector mean zero and variance one, in float32 at least: a norm without parameters."""
+    accurate = values.to(torch.promote_types(values.dtype, torch.float32))
+    return functional.layer_norm(accurate, values.shape[-1:])

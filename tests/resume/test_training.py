@@ -1,0 +1,196 @@
+"""Training goes on after kill -9, SIGTERM and a damaged checkpoint, bit for bit as undisturbed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders.streams import Streams, make_streams, training_job
+
+from valm.core.manifest import read_manifest
+from valm.errors import ConfigError, IntegrityError, ValmError
+from valm.train.checkpoint import load_model
+from valm.train.fit import train_model
+from valm.train.training import Training
+
+DROPOUT = {"trunk": {"dropout": 0.1}}
+VOLATILE = ("tokens_per_second", "seconds", "peak_memory_bytes")
+
+# A training in a process of its own, slow enough to be met between two steps.
+CHILD = """
+import sys, time
+from pathlib import Path
+from builders.streams import open_streams, training_job
+from valm.train.fit import train_model
+from valm.train.training import Training
+
+step = Training.training_step
+def slow_step(self, batch, index):
+    print("step", self.trainer.global_step, flush=True)
+    time.sleep(0.05)
+    return step(self, batch, index)
+Training.training_step = slow_step
+folder = Path(sys.argv[1])
+streams = open_streams(folder)
+job = training_job("valm", changes={"models": {"trunk": {"dropout": 0.1}}})
+train_model(job, model="valm", seed=1, tokens=streams.tokens, pictures=streams.pictures,
+            output=folder / "out" / "model.manifest.json")
+"""
+
+
+@pytest.fixture
+def streams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Streams:
+    monkeypatch.setenv("VALM_WORK", str(tmp_path / "work"))
+    return make_streams(tmp_path)
+
+
+def train(
+    streams: Streams, folder: Path, model: str = "valm", changes: dict[str, Any] | None = None
+) -> Path:
+    output = folder / "model.manifest.json"
+    train_model(
+        training_job(model, changes=changes),
+        model=model,
+        seed=1,
+        tokens=streams.tokens,
+        pictures=streams.pictures,
+        output=output,
+    )
+    return output
+
+
+def undisturbed(
+    streams: Streams, folder: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> Path:
+    """The same training with a work directory of its own."""
+    with monkeypatch.context() as patch:
+        patch.setenv("VALM_WORK", str(folder / "work"))
+        return train(streams, folder, changes=changes)
+
+
+def history(manifest: Path) -> list[dict[str, Any]]:
+    """The metrics without what a clock decides."""
+    text = manifest.with_name("metrics.jsonl").read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    return [{k: v for k, v in line.items() if k not in VOLATILE} for line in lines]
+
+
+def assert_same(first: Path, second: Path) -> None:
+    """Two trainings gave the same manifest, hence the same bytes, and the same history."""
+    assert read_manifest(first) == read_manifest(second)
+    assert history(first) == history(second)
+
+
+def killed_child(folder: Path, at_step: int) -> int:
+    """Run the training in a process of its own and kill it as a step begins; its exit code."""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, "-c", CHILD, str(folder)]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    assert child.stdout is not None
+    for line in child.stdout:
+        if line.strip() == f"step {at_step}":
+            child.kill()
+            return child.wait()
+    raise AssertionError("the training ended before it was killed")
+
+
+def at_step(step: int, act: Callable[[], None], patch: pytest.MonkeyPatch) -> None:
+    """Do something as a training step begins."""
+    original = Training.training_step
+
+    def patched(self: Training, batch: Any, index: int) -> Any:
+        if self.trainer.global_step == step:
+            act()
+        return original(self, batch, index)
+
+    patch.setattr(Training, "training_step", patched)
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    return sorted(folder.glob("work/train-model/*/checkpoints/step-*"))
+
+
+def test_killed_terminated_and_damaged_is_as_undisturbed(
+    streams: Streams,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """bfloat16 autocast and dropout; checkpoints every 4 of 12 steps."""
+    changes = {"models": DROPOUT}
+    expected = undisturbed(streams, tmp_path / "undisturbed", monkeypatch, changes)
+    assert killed_child(tmp_path, at_step=6) == -signal.SIGKILL
+    assert [c.name for c in checkpoints(tmp_path)] == ["step-00000004"]
+    # Goes on from 4; a signal saves a checkpoint after the step at hand.
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as stopped:
+        at_step(9, lambda: os.kill(os.getpid(), signal.SIGTERM), patch)
+        train(streams, tmp_path / "out", changes=changes)
+    assert stopped.value.code == 143
+    kept = checkpoints(tmp_path)
+    assert [c.name for c in kept] == ["step-00000008", "step-00000010"]
+    tensors = kept[-1] / "tensors.safetensors"
+    tensors.write_bytes(tensors.read_bytes()[:-1])
+    with caplog.at_level("WARNING", "valm"):
+        output = train(streams, tmp_path / "out", changes=changes)
+    assert "step-00000010" in caplog.text
+    assert_same(output, expected)
+    assert not checkpoints(tmp_path)
+
+
+def test_float32_goes_on_exactly(
+    streams: Streams, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = {"train": {"precision": "float32"}, "models": DROPOUT}
+    expected = undisturbed(streams, tmp_path / "undisturbed", monkeypatch, changes)
+
+    def fail() -> None:
+        raise RuntimeError("out of luck")
+
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="out of luck"):
+        at_step(7, fail, patch)
+        train(streams, tmp_path / "out", changes=changes)
+    assert_same(train(streams, tmp_path / "out", changes=changes), expected)
+
+
+def test_variants_of_a_seed_see_the_same_batches_and_learn(
+    streams: Streams, tmp_path: Path
+) -> None:
+    """Every control trains; what follows what is learnt; the model can be loaded again."""
+    changes = {"train": {"steps": 60, "optimiser": {"learning_rate": 0.02}}}
+    for model in ("gpt2_star", "valm_random", "valm_text_state"):
+        manifest = train(streams, tmp_path / model, model, changes)
+        losses = [line["loss"] for line in history(manifest)]
+        assert losses[-1] < losses[0] - 1.0
+        loaded, info = load_model(manifest)
+        assert loaded.parameter_count == read_manifest(manifest, "model").rows
+        assert info["variant"]["name"] == model
+        assert (loaded.value_width == 0) == (model == "gpt2_star")
+
+
+def test_what_stops_a_training_is_named(
+    streams: Streams, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_pictures = Streams(streams.tokens, None)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="reads pictures.*--vectors"):
+        train(no_pictures, tmp_path / "valm")
+    step = Training.training_step
+    monkeypatch.setattr(Training, "training_step", lambda *a: step(*a) * float("nan"))
+    with pytest.raises(ValmError, match="loss is nan at step 2.*learning_rate"):
+        train(streams, tmp_path / "valm")
+
+
+def test_changed_weights_are_not_loaded(streams: Streams, tmp_path: Path) -> None:
+    manifest = train(streams, tmp_path / "gpt2_star", "gpt2_star")
+    weights = manifest.with_name("model.safetensors")
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(IntegrityError, match="differs from its manifest"):
+        load_model(manifest)
