@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from valm.ingest.archives import read_member, read_members
 from valm.ingest.picture_sources import RawPicture
@@ -29,6 +30,9 @@ THINGS = {
     "Symbols": {"geometric"},
 }  # fmt: skip
 
+# "Black" and "white" in a code point's name mean filled and outlined, as in print: HEAVY BLACK HEART
+# is the red heart.
+OF_PRINT = {"black", "white", "heavy"}
 # Words of a code point's name that say how it is drawn, not what it shows.
 DRAWN = re.compile(r"\b((with )?face|symbol|heavy|large|small|medium)\b")
 
@@ -75,29 +79,32 @@ def caption_of(emoji: Emoji) -> str:
 def emoji_of_things(raw: Mapping[str, Path]) -> list[Emoji]:
     """All emoji that show a thing, in the order of the table of names."""
     table = json.loads(read_member(raw[NAMES], "package/emoji.json", MAXIMUM_TABLE_BYTES))
-    words = json.loads(
+    found_by = json.loads(
         read_member(raw[KEYWORDS], "package/dist/emoji-en-US.json", MAXIMUM_TABLE_BYTES)
     )
-    keywords = {sign.replace("\ufe0f", ""): found for sign, found in words.items()}
+    keywords = {sign.replace("\ufe0f", ""): found for sign, found in found_by.items()}
     things = []
     for row in table:
-        if not _shows_a_thing(row["category"], row["subcategory"]):
+        if not _shows_a_thing(row):
             continue
         points = row["unified"].split("-")
         sign = "".join(chr(int(point, 16)) for point in points).replace("\ufe0f", "")
         found = keywords.get(sign, [])
         # The keyword list begins with the everyday name; the code point's is the second choice.
-        everyday = found[0].replace("_", " ") if found else (row["name"] or row["short_name"]).lower()
-        name = plain_name(everyday)
-        things.append(Emoji(row["unified"].lower(), name, _plain_keywords(found, name)))
+        formal = (row["name"] or row["short_name"]).lower()
+        name = plain_name(found[0].replace("_", " ") if found else formal)
+        in_print = OF_PRINT.intersection(formal.split()).difference(name.split())
+        words_for_it = tuple(w for w in _plain_keywords(found, name) if w not in in_print)
+        things.append(Emoji(row["unified"].lower(), name, words_for_it))
     return things
 
 
-def _shows_a_thing(category: str, subcategory: str) -> bool:
-    if category not in THINGS:
+def _shows_a_thing(row: Mapping[str, Any]) -> bool:
+    """Whether it is of a chosen category and not drawn in the yellow of no skin."""
+    if row["category"] not in THINGS or "skin_variations" in row:
         return False
-    chosen = THINGS[category]
-    return chosen is None or subcategory in chosen
+    chosen = THINGS[row["category"]]
+    return chosen is None or row["subcategory"] in chosen
 
 
 def plain_name(sign_name: str) -> str:
