@@ -1,0 +1,72 @@
+"""What a study needs from outside: its raw files by name, and the folder that they lie in.
+
+The workflow asks before anything runs, so nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol, cast
+
+from valm.cli.registries import REGISTRIES
+from valm.config.study import DEFAULT_STUDY, Study
+
+DATA, OPTIONAL_DATA = "data", "data_optional"
+COLOUR_NOTES = "colour_notes"
+# The one encoder that reads picture features, and the network that they come from.
+ENCODERS_WITH_FEATURES = ("two_tower",)
+FEATURE_NETWORK = "pip_efficientnet_lite0"
+
+
+class ReadsRawFiles(Protocol):
+    """A plug-in that states the raw files it reads, by their names in the sources lock."""
+
+    raw: tuple[str, ...]
+
+
+def plugin(registry: str, name: str) -> ReadsRawFiles:
+    """A plug-in that reads raw files, by the key path of its registry and its name."""
+    return cast(ReadsRawFiles, REGISTRIES[registry].get(name))
+
+
+def text_sources(study: Study) -> list[str]:
+    """Names of the study's text sources; colour notes are one if they have a share."""
+    names = [source.name for source in study.ingest.text.sources]
+    return [*names, COLOUR_NOTES] if study.ingest.text.colour_notes.share else names
+
+
+def reads_features(study: Study) -> bool:
+    """Whether the study's encoder reads picture features."""
+    return study.embed.encoder.name in ENCODERS_WITH_FEATURES
+
+
+def required_sources(study: Study) -> list[str]:
+    """Names of the raw files without which the study cannot run."""
+    plugins = [
+        *(plugin("ingest.pictures.sources", name) for name in study.ingest.pictures.sources),
+        *(plugin("ingest.text.sources", name) for name in text_sources(study)),
+        *(plugin("evaluate.tasks", name) for name in study.evaluate.tasks),
+    ]
+    network = [FEATURE_NETWORK] if reads_features(study) else []
+    return _raw_files(plugins) + [name for name in network if name not in _raw_files(plugins)]
+
+
+def optional_sources(study: Study) -> list[str]:
+    """Names of the raw files that only optional tasks read."""
+    plugins = [plugin("evaluate.tasks", name) for name in study.evaluate.optional_tasks]
+    required = set(required_sources(study))
+    return [name for name in _raw_files(plugins) if name not in required]
+
+
+def data_folder(study: Study, source: str | None = None) -> str:
+    """Where a raw file lies; without one, where the study's required files do.
+
+    DVC tracks ``data``, which holds the default study's required files and nothing else.
+    """
+    if study.study == DEFAULT_STUDY and source not in optional_sources(study):
+        return DATA
+    return OPTIONAL_DATA
+
+
+def _raw_files(plugins: Iterable[ReadsRawFiles]) -> list[str]:
+    return list(dict.fromkeys(name for plugin in plugins for name in plugin.raw))

@@ -1,0 +1,199 @@
+# What all rules share: the study, where its files lie, and what each job is handed.
+import os
+import shlex
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(workflow.basedir).parent / "src"))
+
+from valm.cli.needs import (
+    FEATURE_NETWORK,
+    data_folder,
+    optional_sources,
+    plugin,
+    reads_features,
+    required_sources,
+    text_sources,
+)
+from valm.cli.registries import REGISTRIES
+from valm.config.plugins import check_plugins
+from valm.config.study import parse_study
+from valm.config.verbs import code_for, section_for
+from valm.core.digest import canonical_json
+from valm.errors import ConfigError
+from valm.ingest.sources import source_named
+
+PHASES = ("ingest", "embed", "retrieve", "train", "evaluate", "report")
+CONFIG_FILES = " + ".join(str(file) for file in workflow.configfiles)
+
+
+def read_study():
+    """The study of Snakemake's merged config; a wrong one ends in one line, before any traceback."""
+    try:
+        return check_plugins(parse_study(config, where=CONFIG_FILES), REGISTRIES)
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+STUDY = read_study()
+if STUDY.ingest.mirror:
+    # Not by params: where a verified file came from changes no result.
+    os.environ.setdefault("VALM_MIRROR", STUDY.ingest.mirror)
+
+
+pathvars:
+    results=STUDY.results.as_posix(),
+    benchmarks=f"{STUDY.results.as_posix()}/benchmarks",
+    logs=f"logs/{STUDY.study}",
+
+
+wildcard_constraints:
+    source=r"[a-z0-9_]+",
+    index=r"[A-Za-z0-9_]+",
+    split=r"train|valid|test",
+    model=r"[a-z0-9_]+",
+    seed=r"\d+",
+    task=r"[a-z0-9_]+",
+
+
+def section(verb):
+    """A params function: the configuration nodes that a verb reads, as JSON, for a job's wildcards."""
+    return lambda wildcards: canonical_json(section_for(STUDY, verb, **dict(wildcards.items())))
+
+
+def code(verb, plugins=lambda wildcards: []):
+    """A params function: the fingerprint of the code behind a verb and of a job's plug-ins.
+
+    ``plugins`` gives the modules of the plug-ins that a job with these wildcards uses.
+    """
+    return lambda wildcards: code_for(verb, *plugins(wildcards))
+
+
+def plugin_module(registry, name):
+    """The module of a plug-in, by the key path of its registry and its name."""
+    return REGISTRIES[registry].module(name)
+
+
+def each(option, name):
+    """A params function: the option once for each input file of a name, none if there is none."""
+
+    def repeated(wildcards, input):
+        files = input.get(name, [])
+        files = [files] if isinstance(files, str) else files
+        return " ".join(f"{option} {shlex.quote(str(file))}" for file in files)
+
+    return repeated
+
+
+def raw_manifests(registry, name):
+    """The manifests of the raw files that a plug-in reads."""
+    return [
+        rules.fetch_source.output.manifest.format(source=source)
+        for source in plugin(registry, name).raw
+    ]
+
+
+def text_source_inputs(wildcards):
+    """What a text source is made from: raw files, the picture list, or both."""
+    inputs = {"raw": raw_manifests("ingest.text.sources", wildcards.source)}
+    if plugin("ingest.text.sources", wildcards.source).needs_pictures:
+        inputs["pictures"] = rules.list_pictures.output.manifest
+    return inputs
+
+
+def features_inputs(wildcards):
+    """The picture features, for an encoder that reads them."""
+    if not reads_features(STUDY):
+        return {}
+    return {
+        "features": rules.extract_features.output.manifest,
+        "features_data": ancient(rules.extract_features.output.data),
+    }
+
+
+def variant(name):
+    """A model of the study by its name."""
+    return next(variant for variant in STUDY.models.variants if variant.name == name)
+
+
+def encoder_plugin(wildcards):
+    """The module of the study's encoder."""
+    return [plugin_module("embed.encoder", STUDY.embed.encoder.name)]
+
+
+def variant_plugins(wildcards):
+    """The modules of a model's fusion and of what it is given for pictures."""
+    chosen = variant(wildcards.model)
+    return [
+        plugin_module("models.variants[].fusion", chosen.fusion.name),
+        plugin_module("models.variants[].pictures", chosen.pictures),
+    ]
+
+
+def evaluation_plugins(wildcards):
+    """The modules of a model's plug-ins, of a task and of the controls at evaluation."""
+    controls = [plugin_module("evaluate.controls", name) for name in STUDY.evaluate.controls]
+    return variant_plugins(wildcards) + task_plugin(wildcards) + controls
+
+
+def task_plugin(wildcards):
+    """The module of a task."""
+    return [plugin_module("evaluate.tasks", wildcards.task)]
+
+
+def predictions(pattern):
+    """One file of each model and task."""
+    return expand(pattern, model=model_names(), task=task_names())
+
+
+def task_names():
+    """All tasks of the study, the optional ones last."""
+    return [*STUDY.evaluate.tasks, *STUDY.evaluate.optional_tasks]
+
+
+def model_names():
+    """All models of the study."""
+    return [chosen.name for chosen in STUDY.models.variants]
+
+
+def index_names():
+    """All indices of the study."""
+    return [index.name for index in STUDY.retrieve.indices]
+
+
+def picture_inputs(wildcards):
+    """The pictures of every token, for a model that is given any."""
+    if variant(wildcards.model).pictures == "none":
+        return {}
+    neighbours = rules.find_neighbours.output
+    return {
+        "neighbours_train": neighbours.manifest.format(split="train"),
+        "neighbours_valid": neighbours.manifest.format(split="valid"),
+        "neighbours_data": ancient(expand(neighbours.data, split=["train", "valid"])),
+        "vectors": rules.embed_pictures.output.manifest,
+        "vectors_data": ancient(rules.embed_pictures.output.data),
+    }
+
+
+def made_by(phases):
+    """What the targets of some phases ask for."""
+    return [file for phase in phases for file in getattr(rules, phase).input]
+
+
+def shown_by_notebook(wildcards):
+    """What a notebook may read: the results of its phase and of those before."""
+    phases = PHASES[:-1]
+    if wildcards.chapter in phases:
+        phases = phases[: phases.index(wildcards.chapter) + 1]
+    return made_by(phases)
+
+
+def notebook_names():
+    """Number and chapter of every notebook ("01_ingest"), in their order."""
+    return sorted(file.stem for file in Path("notebooks").glob("[0-9][0-9]_*.ipynb"))
+
+
+def results_of_every_phase(wildcards):
+    """All that a study makes."""
+    return made_by(PHASES)

@@ -1,0 +1,96 @@
+# Pictures and text -> an encoder, and the vectors of all pictures.
+
+
+rule extract_features:
+    input:
+        pictures=rules.list_pictures.output.manifest,
+        pictures_data=ancient(rules.list_pictures.output.data),
+        network=expand(rules.fetch_source.output.manifest, source=FEATURE_NETWORK),
+    output:
+        manifest="<results>/embed/features/features.manifest.json",
+        data=["<results>/embed/features/features.npy"],
+    log:
+        "<logs>/extract_features.log",
+    benchmark:
+        "<benchmarks>/extract_features.tsv"
+    conda:
+        "../../envs/embed.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+    params:
+        section=section("extract-features"),
+        code=code("extract-features"),
+    message:
+        "Extracting the features of all pictures"
+    shell:
+        "python -m valm extract-features --pictures {input.pictures} --raw {input.network}"
+        " --output {output.manifest}"
+        " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
+
+
+rule make_encoder:
+    input:
+        unpack(features_inputs),
+        pictures=rules.list_pictures.output.manifest,
+        pictures_data=ancient(rules.list_pictures.output.data),
+        tokens=rules.write_tokens.output.manifest,
+        tokens_data=ancient(rules.write_tokens.output.data),
+        tokenizer=rules.train_tokenizer.output.manifest,
+        tokenizer_data=ancient(rules.train_tokenizer.output.data),
+    output:
+        manifest="<results>/embed/encoder/encoder.manifest.json",
+    log:
+        "<logs>/make_encoder.log",
+    benchmark:
+        "<benchmarks>/make_encoder.tsv"
+    conda:
+        "../../envs/embed.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+    params:
+        section=section("make-encoder"),
+        code=code("make-encoder", encoder_plugin),
+        features=each("--features", "features"),
+    message:
+        "Making the encoder"
+    shell:
+        "python -m valm make-encoder --pictures {input.pictures} --tokens {input.tokens}"
+        " --tokenizer {input.tokenizer} {params.features} --output {output.manifest}"
+        " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
+
+
+rule embed_pictures:
+    input:
+        unpack(features_inputs),
+        pictures=rules.list_pictures.output.manifest,
+        pictures_data=ancient(rules.list_pictures.output.data),
+        encoder=rules.make_encoder.output.manifest,
+    output:
+        manifest="<results>/embed/vectors/vectors.manifest.json",
+        data=["<results>/embed/vectors/keys.npy", "<results>/embed/vectors/values.npy"],
+    log:
+        "<logs>/embed_pictures.log",
+    benchmark:
+        "<benchmarks>/embed_pictures.tsv"
+    conda:
+        "../../envs/embed.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+    params:
+        section=section("embed-pictures"),
+        code=code("embed-pictures", encoder_plugin),
+        features=each("--features", "features"),
+    message:
+        "Embedding all pictures"
+    shell:
+        "python -m valm embed-pictures --pictures {input.pictures} --encoder {input.encoder}"
+        " {params.features} --output {output.manifest}"
+        " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
+
+
+rule embed:
+    input:
+        rules.embed_pictures.output.manifest,

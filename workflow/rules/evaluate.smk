@@ -1,0 +1,119 @@
+# Models x tasks x controls x seeds -> answers, scores, intervals, tests.
+
+
+rule prepare_task:
+    input:
+        raw=lambda wildcards: raw_manifests("evaluate.tasks", wildcards.task),
+        tokenizer=rules.train_tokenizer.output.manifest,
+        tokenizer_data=ancient(rules.train_tokenizer.output.data),
+        encoder=rules.make_encoder.output.manifest,
+        vectors=rules.embed_pictures.output.manifest,
+        vectors_data=ancient(rules.embed_pictures.output.data),
+        index=expand(rules.build_index.output.manifest, index=STUDY.retrieve.index),
+        index_data=ancient(expand(rules.build_index.output.data, index=STUDY.retrieve.index)),
+        tokens=rules.write_tokens.output.manifest,
+        tokens_data=ancient(rules.write_tokens.output.data),
+    output:
+        manifest="<results>/evaluate/tasks/{task}.manifest.json",
+    log:
+        "<logs>/prepare_task/{task}.log",
+    benchmark:
+        "<benchmarks>/prepare_task/{task}.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+    params:
+        section=section("prepare-task"),
+        code=code("prepare-task", lambda w: task_plugin(w) + encoder_plugin(w)),
+        raw=each("--raw", "raw"),
+    message:
+        "Preparing the task {wildcards.task}"
+    shell:
+        "python -m valm prepare-task --task {wildcards.task} --tokenizer {input.tokenizer}"
+        " --encoder {input.encoder} --vectors {input.vectors} --index {input.index}"
+        " --tokens {input.tokens} {params.raw} --output {output.manifest}"
+        " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
+
+
+rule evaluate_model:
+    input:
+        request=rules.prepare_task.output.manifest,
+        models=expand(
+            rules.train_model.output.manifest,
+            seed=STUDY.train.seeds,
+            allow_missing=True,
+        ),
+        models_data=ancient(
+            expand(
+                rules.train_model.output.data,
+                seed=STUDY.train.seeds,
+                allow_missing=True,
+            )
+        ),
+        vectors=rules.embed_pictures.output.manifest,
+        vectors_data=ancient(rules.embed_pictures.output.data),
+    output:
+        manifest="<results>/evaluate/predictions/{model}/{task}.manifest.json",
+        data=["<results>/evaluate/predictions/{model}/{task}.parquet"],
+    log:
+        "<logs>/evaluate_model/{model}/{task}.log",
+    benchmark:
+        "<benchmarks>/evaluate_model/{model}/{task}.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+    params:
+        section=section("evaluate-model"),
+        code=code("evaluate-model", evaluation_plugins),
+        models=each("--models", "models"),
+    message:
+        "Asking {wildcards.model} the questions of {wildcards.task}"
+    shell:
+        "python -m valm evaluate-model --model {wildcards.model} --task {wildcards.task}"
+        " --request {input.request} {params.models} --vectors {input.vectors}"
+        " --output {output.manifest}"
+        " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
+
+
+rule score_models:
+    input:
+        predictions=predictions(rules.evaluate_model.output.manifest),
+        predictions_data=ancient(predictions(rules.evaluate_model.output.data)),
+        requests=expand(rules.prepare_task.output.manifest, task=task_names()),
+    output:
+        manifest="<results>/evaluate/scores.manifest.json",
+        data=multiext(
+            "<results>/evaluate/",
+            "scores.parquet",
+            "comparisons.parquet",
+            "per_prompt.parquet",
+        ),
+    log:
+        "<logs>/score_models.log",
+    benchmark:
+        "<benchmarks>/score_models.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        section=section("score-models"),
+        code=code("score-models"),
+        predictions=each("--predictions", "predictions"),
+        requests=each("--requests", "requests"),
+    message:
+        "Scoring all models, with intervals and tests"
+    shell:
+        "python -m valm score-models {params.predictions} {params.requests}"
+        " --output {output.manifest}"
+        " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
+
+
+rule evaluate:
+    input:
+        rules.score_models.output.manifest,

@@ -1,0 +1,183 @@
+# Raw files -> tar shards of pictures, documents, a vocabulary, token streams.
+
+
+rule fetch_source:
+    output:
+        manifest="<results>/ingest/sources/{source}.manifest.json",
+    log:
+        "<logs>/fetch_source/{source}.log",
+    benchmark:
+        "<benchmarks>/fetch_source/{source}.tsv"
+    conda:
+        "../../envs/ingest.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        section=section("fetch-source"),
+        code=code("fetch-source"),
+        pinned=lambda wildcards: source_named(wildcards.source).digest,
+        data=lambda wildcards: data_folder(STUDY, wildcards.source),
+        optional=lambda wildcards: (
+            "--optional" if wildcards.source in optional_sources(STUDY) else ""
+        ),
+    message:
+        "Fetching {wildcards.source}"
+    shell:
+        "python -m valm fetch-source --source {wildcards.source} --data {params.data} {params.optional}"
+        " --output {output.manifest}"
+        " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
+
+
+rule write_pictures:
+    input:
+        raw=lambda wildcards: raw_manifests("ingest.pictures.sources", wildcards.source),
+    output:
+        manifest="<results>/ingest/pictures/{source}/pictures.manifest.json",
+    log:
+        "<logs>/write_pictures/{source}.log",
+    benchmark:
+        "<benchmarks>/write_pictures/{source}.tsv"
+    conda:
+        "../../envs/ingest.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        section=section("write-pictures"),
+        code=code(
+            "write-pictures",
+            lambda w: [plugin_module("ingest.pictures.sources", w.source)],
+        ),
+        raw=each("--raw", "raw"),
+    message:
+        "Writing the pictures of {wildcards.source} as tar shards"
+    shell:
+        "python -m valm write-pictures --source {wildcards.source} {params.raw}"
+        " --output {output.manifest}"
+        " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
+
+
+rule list_pictures:
+    input:
+        pictures=expand(rules.write_pictures.output.manifest, source=STUDY.ingest.pictures.sources),
+    output:
+        manifest="<results>/ingest/pictures/list.manifest.json",
+        data=["<results>/ingest/pictures/list.parquet"],
+    log:
+        "<logs>/list_pictures.log",
+    benchmark:
+        "<benchmarks>/list_pictures.tsv"
+    conda:
+        "../../envs/ingest.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        section=section("list-pictures"),
+        code=code("list-pictures"),
+        pictures=each("--pictures", "pictures"),
+    message:
+        "Numbering the pictures and marking near-duplicates"
+    shell:
+        "python -m valm list-pictures {params.pictures} --output {output.manifest}"
+        " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
+
+
+rule write_text:
+    input:
+        unpack(text_source_inputs),
+    output:
+        manifest="<results>/ingest/text/{source}.manifest.json",
+        data=["<results>/ingest/text/{source}.txt.xz"],
+    log:
+        "<logs>/write_text/{source}.log",
+    benchmark:
+        "<benchmarks>/write_text/{source}.tsv"
+    conda:
+        "../../envs/ingest.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        section=section("write-text"),
+        code=code("write-text", lambda w: [plugin_module("ingest.text.sources", w.source)]),
+        raw=each("--raw", "raw"),
+        pictures=each("--pictures", "pictures"),
+    message:
+        "Writing the documents of {wildcards.source}"
+    shell:
+        "python -m valm write-text --source {wildcards.source} {params.raw} {params.pictures}"
+        " --output {output.manifest}"
+        " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
+
+
+rule train_tokenizer:
+    input:
+        text=expand(rules.write_text.output.manifest, source=text_sources(STUDY)),
+        text_data=ancient(expand(rules.write_text.output.data, source=text_sources(STUDY))),
+    output:
+        manifest="<results>/ingest/tokenizer/tokenizer.manifest.json",
+        data=["<results>/ingest/tokenizer/tokenizer.json"],
+    log:
+        "<logs>/train_tokenizer.log",
+    benchmark:
+        "<benchmarks>/train_tokenizer.tsv"
+    conda:
+        "../../envs/ingest.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        section=section("train-tokenizer"),
+        code=code("train-tokenizer"),
+        text=each("--text", "text"),
+    message:
+        "Training the vocabulary"
+    shell:
+        "python -m valm train-tokenizer {params.text} --output {output.manifest}"
+        " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
+
+
+rule write_tokens:
+    input:
+        text=expand(rules.write_text.output.manifest, source=text_sources(STUDY)),
+        text_data=ancient(expand(rules.write_text.output.data, source=text_sources(STUDY))),
+        tokenizer=rules.train_tokenizer.output.manifest,
+        tokenizer_data=ancient(rules.train_tokenizer.output.data),
+    output:
+        manifest="<results>/ingest/tokens/tokens.manifest.json",
+        data=expand(
+            "<results>/ingest/tokens/{split}.{part}",
+            split=["train", "valid", "test"],
+            part=["bin", "documents.npy", "sources.npy"],
+        ),
+    log:
+        "<logs>/write_tokens.log",
+    benchmark:
+        "<benchmarks>/write_tokens.tsv"
+    conda:
+        "../../envs/ingest.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        section=section("write-tokens"),
+        code=code("write-tokens"),
+        text=each("--text", "text"),
+    message:
+        "Writing the token streams"
+    shell:
+        "python -m valm write-tokens {params.text} --tokenizer {input.tokenizer}"
+        " --output {output.manifest}"
+        " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
+
+
+rule ingest:
+    input:
+        expand(
+            rules.fetch_source.output.manifest,
+            source=required_sources(STUDY) + optional_sources(STUDY),
+        ),
+        rules.list_pictures.output.manifest,
+        rules.write_tokens.output.manifest,

@@ -1,0 +1,139 @@
+# Vectors and token streams -> faiss indices, their recall, the pictures of every token.
+
+
+rule build_index:
+    input:
+        vectors=rules.embed_pictures.output.manifest,
+        vectors_data=ancient(rules.embed_pictures.output.data),
+    output:
+        manifest="<results>/retrieve/indices/{index}.manifest.json",
+        data=["<results>/retrieve/indices/{index}.faiss"],
+    log:
+        "<logs>/build_index/{index}.log",
+    benchmark:
+        "<benchmarks>/build_index/{index}.tsv"
+    conda:
+        "../../envs/retrieve.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        section=section("build-index"),
+        code=code("build-index"),
+    message:
+        "Building the index {wildcards.index}"
+    shell:
+        "python -m valm build-index --vectors {input.vectors} --index {wildcards.index}"
+        " --output {output.manifest}"
+        " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
+
+
+rule measure_recall:
+    input:
+        vectors=rules.embed_pictures.output.manifest,
+        vectors_data=ancient(rules.embed_pictures.output.data),
+        indices=expand(rules.build_index.output.manifest, index=index_names()),
+        indices_data=ancient(expand(rules.build_index.output.data, index=index_names())),
+        encoder=rules.make_encoder.output.manifest,
+        tokens=rules.write_tokens.output.manifest,
+        tokens_data=ancient(rules.write_tokens.output.data),
+    output:
+        manifest="<results>/retrieve/recall.manifest.json",
+        data=["<results>/retrieve/recall.json"],
+    log:
+        "<logs>/measure_recall.log",
+    benchmark:
+        "<benchmarks>/measure_recall.tsv"
+    conda:
+        "../../envs/retrieve.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        section=section("measure-recall"),
+        code=code("measure-recall", encoder_plugin),
+        indices=each("--indices", "indices"),
+    message:
+        "Measuring the recall of every index"
+    shell:
+        "python -m valm measure-recall --vectors {input.vectors} {params.indices}"
+        " --encoder {input.encoder} --tokens {input.tokens} --output {output.manifest}"
+        " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
+
+
+rule find_neighbours:
+    input:
+        tokens=rules.write_tokens.output.manifest,
+        tokens_data=ancient(rules.write_tokens.output.data),
+        encoder=rules.make_encoder.output.manifest,
+        vectors=rules.embed_pictures.output.manifest,
+        vectors_data=ancient(rules.embed_pictures.output.data),
+        index=expand(rules.build_index.output.manifest, index=STUDY.retrieve.index),
+        index_data=ancient(expand(rules.build_index.output.data, index=STUDY.retrieve.index)),
+    output:
+        manifest="<results>/retrieve/neighbours/{split}.manifest.json",
+        data=multiext(
+            "<results>/retrieve/neighbours/{split}",
+            ".ids.npy",
+            ".scores.npy",
+            ".mask.npy",
+            ".values.npy",
+        ),
+    log:
+        "<logs>/find_neighbours/{split}.log",
+    benchmark:
+        "<benchmarks>/find_neighbours/{split}.tsv"
+    conda:
+        "../../envs/retrieve.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+    params:
+        section=section("find-neighbours"),
+        code=code("find-neighbours", encoder_plugin),
+    message:
+        "Finding the pictures of every token of {wildcards.split}"
+    shell:
+        "python -m valm find-neighbours --split {wildcards.split} --tokens {input.tokens}"
+        " --encoder {input.encoder} --vectors {input.vectors} --index {input.index}"
+        " --output {output.manifest}"
+        " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
+
+
+rule show_pictures:
+    input:
+        tokenizer=rules.train_tokenizer.output.manifest,
+        tokenizer_data=ancient(rules.train_tokenizer.output.data),
+        encoder=rules.make_encoder.output.manifest,
+        vectors=rules.embed_pictures.output.manifest,
+        vectors_data=ancient(rules.embed_pictures.output.data),
+        index=expand(rules.build_index.output.manifest, index=STUDY.retrieve.index),
+        index_data=ancient(expand(rules.build_index.output.data, index=STUDY.retrieve.index)),
+    output:
+        manifest="<results>/retrieve/prompts.manifest.json",
+        data=["<results>/retrieve/prompts.json"],
+    log:
+        "<logs>/show_pictures.log",
+    benchmark:
+        "<benchmarks>/show_pictures.tsv"
+    conda:
+        "../../envs/retrieve.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        section=section("show-pictures"),
+        code=code("show-pictures", encoder_plugin),
+    message:
+        "Listing the pictures that a few prompts retrieve"
+    shell:
+        "python -m valm show-pictures --tokenizer {input.tokenizer} --encoder {input.encoder}"
+        " --vectors {input.vectors} --index {input.index} --output {output.manifest}"
+        " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
+
+
+rule retrieve:
+    input:
+        expand(rules.find_neighbours.output.manifest, split=["train", "valid"]),
+        rules.measure_recall.output.manifest,
+        rules.show_pictures.output.manifest,
