@@ -40,9 +40,9 @@ def fetch_source(
     reason = None
     try:
         missing = [pinned for pinned in files if not _is_here(data / pinned.file, pinned)]
-        with job.work() as folder:
-            for pinned in track(missing, f"fetching {source}", len(missing), "files"):
-                _bring(pinned_source, pinned, data / pinned.file, mirror_tree(mirror), folder)
+        if missing:
+            _bring_all(job, pinned_source, missing, data, mirror_tree(mirror))
+        logger.info("%s: %s files, as pinned", source, f"{len(files):,}")
     except SourceError as error:
         if not optional:
             raise
@@ -113,6 +113,14 @@ def _verify(path: Path, pinned: PinnedFile, cure: str) -> None:
 
 def _in_mirror(pinned: PinnedFile, mirror: Path | None) -> bool:
     return bool(mirror and pinned.mirror_path and (mirror / pinned.mirror_path).is_file())
+
+
+def _bring_all(
+    job: Job, source: Source, missing: list[PinnedFile], data: Path, mirror: Path | None
+) -> None:
+    with job.work() as folder:
+        for pinned in track(missing, f"fetching {source.name}", len(missing), "files"):
+            _bring(source, pinned, data / pinned.file, mirror, folder)
 
 
 def _bring(
