@@ -43,9 +43,9 @@ def decode_picture(data: bytes, maximum_megapixels: float, side_pixels: int) -> 
         raise Rejected("too_large") from error
     except Exception as error:  # hostile bytes make decoders raise anything
         raise Rejected("damaged") from error
+    image.thumbnail((side_pixels, side_pixels), Image.Resampling.LANCZOS)
     if image.mode == "RGBA" and image.getextrema()[3] == (0, 0):
         raise Rejected("empty")
-    image.thumbnail((side_pixels, side_pixels), Image.Resampling.LANCZOS)
     return image
 
 

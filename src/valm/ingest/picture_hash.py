@@ -22,8 +22,9 @@ def difference_hash(image: Image.Image) -> int:
 
 
 def mean_colour(image: Image.Image) -> tuple[int, int, int]:
-    """Mean red, green and blue of the whole picture, 0..255."""
-    red, green, blue = np.asarray(image.convert("RGB")).reshape(-1, 3).mean(axis=0).round()
+    """Mean red, green and blue, 0..255, of what is drawn: transparent pixels do not count."""
+    pixels = np.asarray(image.convert("RGBA"), dtype=np.float64).reshape(-1, 4)
+    red, green, blue = np.average(pixels[:, :3], axis=0, weights=pixels[:, 3]).round()
     return int(red), int(green), int(blue)
 
 

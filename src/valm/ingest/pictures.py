@@ -131,7 +131,7 @@ def _decoded(
             "width": image.width,
             "height": image.height,
             "hash": difference_hash(on_white(image)),
-            "colour": mean_colour(on_white(image)),
+            "colour": mean_colour(image),
         }
         yield row, encode_png(image)
 
