@@ -20,7 +20,7 @@ rule run_notebook:
     params:
         section=section("run-notebook"),
         code=code("run-notebook", lambda w: [f"valm.report.chapters.{w.chapter}"]),
-        results=STUDY.results.as_posix(),
+        results=lambda wildcards: STUDY.results.as_posix(),
     message:
         "Running the notebook {wildcards.number}_{wildcards.chapter}"
     shell:
@@ -52,7 +52,7 @@ rule write_report:
     params:
         section=section("write-report"),
         code=code("write-report"),
-        results=STUDY.results.as_posix(),
+        results=lambda wildcards: STUDY.results.as_posix(),
         notebooks=each("--notebooks", "notebooks"),
     message:
         "Writing the report"

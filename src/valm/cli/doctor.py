@@ -5,16 +5,18 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-import re
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.requirements import Requirement
 from rich.console import Console
 from rich.table import Table
 
+from valm.cli.needs import data_folder, required_sources
 from valm.cli.registries import checked_study
 from valm.errors import ValmError
 
@@ -45,7 +47,7 @@ def examine(config: list[Path]) -> Iterator[Finding]:
     yield _faiss()
     yield _npm()
     yield _configuration(config)
-    yield from _sources(config)
+    yield _sources(config)
 
 
 def print_findings(findings: Iterator[Finding]) -> bool:
@@ -73,7 +75,7 @@ def _packages() -> Iterator[Finding]:
     if not LOCK.is_file():
         yield Finding("packages", "no lock file here", False, "run inside the repository")
         return
-    pins = dict(re.findall(r"^([A-Za-z0-9_.-]+)==([^ ;\\]+)", LOCK.read_text("utf-8"), re.M))
+    pins = _pins(LOCK.read_text(encoding="utf-8"))
     wrong = []
     for name, pinned in pins.items():
         try:
@@ -84,6 +86,13 @@ def _packages() -> Iterator[Finding]:
             wrong.append(f"{name} {installed} (lock: {pinned})")
     seen = f"{len(pins)} as locked" if not wrong else "; ".join(wrong[:5])
     yield Finding("packages", seen, not wrong, "make environment" if wrong else "")
+
+
+def _pins(lock: str) -> dict[str, str]:
+    """Version of each package of the lock that is meant for this platform."""
+    lines = [line.rstrip(" \\") for line in lock.splitlines() if line[:1].isalnum()]
+    wanted = [r for r in map(Requirement, lines) if r.marker is None or r.marker.evaluate()]
+    return {r.name: str(r.specifier).removeprefix("==") for r in wanted}
 
 
 def _cores() -> Finding:
@@ -138,3 +147,24 @@ def _configuration(config: list[Path]) -> Finding:
     except ValmError as error:
         return Finding("configuration", error.what, False, error.cure or "")
     return Finding("configuration", f"study {study.study!r}, {len(study.models.variants)} models")
+
+
+def _sources(config: list[Path]) -> Finding:
+    """Where the study's raw files will be taken from; nothing is fetched."""
+    from valm.ingest.fetch import MIRROR, where_from
+    from valm.ingest.sources import source_named
+
+    try:
+        study = checked_study(config)
+        names = required_sources(study)
+        mirror = os.environ.get(MIRROR) or study.ingest.mirror
+        folder = Path(data_folder(study))
+        places = Counter(
+            where_from(source_named(name), folder, Path(mirror) if mirror else None).split(" ")[0]
+            for name in names
+        )
+        size = sum(source_named(name).total_bytes for name in names) / 1e6
+    except ValmError as error:
+        return Finding("raw sources", error.what, False, error.cure or "")
+    seen = ", ".join(f"{count} {place}" for place, count in sorted(places.items()))
+    return Finding("raw sources", f"{len(names)} files, {size:.0f} MB: {seen}")
