@@ -178,7 +178,7 @@ def test_bfloat16_autocast_is_close_to_float32() -> None:
 
 
 def test_a_wrong_parameter_is_named() -> None:
-    with pytest.raises(ConfigError, match="'scael'.*scale, layer_from_end"):
+    with pytest.raises(ConfigError, match=r"'scael'.*scale, layer_from_end"):
         make_fusion("joint", {"scael": "sqrt_d_head"})
     with pytest.raises(ConfigError, match="did you mean 'joint'"):
         make_fusion("jiont", {})

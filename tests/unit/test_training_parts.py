@@ -1,4 +1,4 @@
-"""Schedules in closed form, the order of batches, saved state that is damaged, cut-off histories."""
+"""Schedules in closed form, the order of batches, damaged state, cut-off histories."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 
 from valm.config.phases import Optimiser
 from valm.errors import IntegrityError
+from valm.models.pictures import standardise
 from valm.retrieve.given import Given
 from valm.train.batches import Blocks, blocks_of_step, ordered_batches, shuffled_batches
 from valm.train.checkpoint import newest_checkpoint
@@ -62,6 +63,17 @@ def test_a_batch_holds_the_next_tokens_and_the_pictures_of_those_read() -> None:
     assert batch.pictures is not None
     assert batch.pictures.ids is not None
     assert torch.equal(batch.pictures.ids[..., 1] - 100, batch.ids)
+
+
+def test_a_table_on_the_disk_gives_the_same_pictures_as_one_in_memory() -> None:
+    values = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float16)
+    given = Given(mask=np.ones((20, 2), bool), ids=np.arange(40).reshape(20, 2) % 9)
+    tables = (values, standardise(torch.from_numpy(values)))
+    mapped, kept = (Blocks(np.zeros(20, int), 6, given, t).batch(np.array([2, 0])) for t in tables)
+    assert mapped.pictures is not None
+    assert kept.pictures is not None
+    there, here = mapped.pictures.standard_values(), kept.pictures.standard_values()
+    assert torch.equal(there, here)
 
 
 def state() -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Cross-entropy of tied output embeddings, in chunks: the logits of a whole batch are never kept."""
+"""Cross-entropy of tied output embeddings in chunks: no batch ever holds all its logits."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ every variant of one seed sees the same batches.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -44,13 +44,14 @@ class Blocks:
         tokens: Ids of the stream, memory-mapped.
         context_tokens: Length of a block.
         given: What each token of the stream is given to look at; None: no pictures.
-        table: Standardised values of all pictures, if ``given`` names rows.
+        table: Values of all pictures, if ``given`` names rows: standardised and in memory, or as
+            they were written and memory-mapped, of which only a batch's rows are ever read.
     """
 
     tokens: NDArray[Any]
     context_tokens: int
     given: Given | None = None
-    table: Float[Tensor, "rows value"] | None = None
+    table: Float[Tensor, "rows value"] | NDArray[np.float16] | None = None
 
     def __len__(self) -> int:
         return max(0, (len(self.tokens) - 1) // self.context_tokens)
@@ -68,10 +69,18 @@ class Blocks:
         mask = torch.from_numpy(self.given.mask[places])
         if self.given.values is not None:
             return Pictures(mask, vectors=torch.from_numpy(self.given.values[places]))
-        if self.given.ids is not None:
-            ids = torch.from_numpy(self.given.ids[places])
-            return Pictures(mask, table=self.table, ids=ids, standardised=True)
-        return None
+        if self.given.ids is None:
+            return None
+        ids = self.given.ids[places]
+        if isinstance(self.table, np.ndarray):
+            return Pictures(mask, vectors=torch.from_numpy(self.table[ids]))
+        return Pictures(mask, table=self.table, ids=torch.from_numpy(ids), standardised=True)
+
+    def to(self, device: torch.device) -> Blocks:
+        """The same blocks, whose batches share a picture table on a device."""
+        if isinstance(self.table, Tensor):
+            return replace(self, table=self.table.to(device))
+        return self
 
 
 @lru_cache(maxsize=2)

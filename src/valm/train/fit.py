@@ -73,8 +73,9 @@ def train_model(
     with job.work(parents) as work:
         valid_loss = _fit(training, f"training {model}, seed {seed}", work)
         facts = {
-            "variant": variant.model_dump(mode="json"),
+            "variant": model,
             "seed": seed,
+            "pictures": variant.pictures,
             "steps": settings.steps,
             "tokens_seen": settings.steps * settings.sequences_per_step * trunk.context_tokens,
             "valid_loss": valid_loss,
@@ -96,7 +97,8 @@ def _pictures_of(
     if pictures is None:
         raise ConfigError(
             f"the fusion {fusion.name!r} of {variant.name!r} reads pictures, but none were named",
-            cure="give --vectors, --neighbours-train and --neighbours-valid",
+            cure="set its pictures to a control, and give --vectors, --neighbours-train and "
+            "--neighbours-valid",
         )
     return pictures
 

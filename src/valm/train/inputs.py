@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 from valm.config.phases import Variant
@@ -20,6 +21,7 @@ from valm.retrieve.given import Given, give
 from valm.train.batches import Blocks
 
 TRAIN, VALID = "train", "valid"
+TABLE_BYTES_IN_MEMORY = 2 << 30
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,12 @@ def open_inputs(
     return Inputs(vocabulary_size, width, blocks)
 
 
-def picture_table(values: np.ndarray, dtype: torch.dtype) -> Float[Tensor, "rows value"]:
-    """All picture values, standardised once for all steps."""
+def picture_table(
+    values: NDArray[np.float16], dtype: torch.dtype
+) -> Float[Tensor, "rows value"] | NDArray[np.float16]:
+    """All picture values, standardised once for all steps; a large table stays on the disk."""
+    if values.nbytes > TABLE_BYTES_IN_MEMORY:
+        return values
     return standardise(torch.from_numpy(np.array(values))).to(dtype)
 
 

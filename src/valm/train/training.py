@@ -76,6 +76,11 @@ class Training(lightning.LightningModule):
         self.model.train()
         return float(torch.cat(losses).double().mean())
 
+    def on_fit_start(self) -> None:
+        """Keep the picture table where the model is."""
+        self.train_blocks = self.train_blocks.to(self.device)
+        self.valid_blocks = self.valid_blocks.to(self.device)
+
     def train_dataloader(self) -> Iterable[Batch]:
         """Batches from the step that the trainer is at."""
         return _FromStep(self)

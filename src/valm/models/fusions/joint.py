@@ -143,7 +143,7 @@ def mix(
     vectors: Float[Tensor, "batch tokens pictures value"],
     to_value: PictureMap,
 ) -> Float[Tensor, "batch heads tokens head"]:
-    """Weighted sums of picture values: sum_k a_k (W z_k + b) = W (sum_k a_k z_k) + (sum_k a_k) b."""
+    """Weighted sums of picture values: sum_k a_k (W z_k + b) = W sum_k a_k z_k + b sum_k a_k."""
     batch, heads, tokens, _ = weights.shape
     by_token = weights.transpose(1, 2).flatten(0, 1)
     mixed = (by_token @ vectors.flatten(0, 1)).transpose(0, 1)
