@@ -9,7 +9,7 @@ from builders.results import write_results
 
 from valm.core.job import Job
 from valm.errors import InputError
-from valm.report.chapters import TITLES
+from valm.report.notebook_page import TITLES
 from valm.report.notebooks import NotebookError, execute, run_notebook
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
@@ -46,7 +46,7 @@ def test_notebook_is_short_has_no_logic_and_no_outputs(path: Path) -> None:
 
 def test_a_wrong_or_missing_parameter_is_an_error(tmp_path: Path) -> None:
     source = notebook(tmp_path / "a.ipynb")
-    with pytest.raises(InputError, match="no parameter 'studdy'.*did you mean 'study'"):
+    with pytest.raises(InputError, match=r"no parameter 'studdy'.*did you mean 'study'"):
         execute(source, PARAMETERS | {"studdy": "x"}, tmp_path / "out.ipynb")
     with pytest.raises(InputError, match="'study' of the notebook was not given"):
         execute(source, {"results": "x"}, tmp_path / "out.ipynb")
@@ -65,7 +65,7 @@ def test_a_failed_notebook_stays_with_its_traceback(tmp_path: Path) -> None:
 
 def test_a_kernel_that_dies_is_an_error_in_one_line(tmp_path: Path) -> None:
     source = notebook(tmp_path / "a.ipynb", "import os; os._exit(9)")
-    with pytest.raises(NotebookError, match="the kernel of a.ipynb died"):
+    with pytest.raises(NotebookError, match=r"the kernel of a\.ipynb died"):
         execute(source, PARAMETERS, tmp_path / "out.ipynb")
 
 

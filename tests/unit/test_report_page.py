@@ -8,10 +8,10 @@ from builders.results import Story, write_results
 
 from valm.core.job import Job
 from valm.core.manifest import verify_files
-from valm.report.chapters import TITLES
 from valm.report.costs import rule_costs, training_costs
 from valm.report.curves import smoothed
 from valm.report.describe import describe
+from valm.report.notebook_page import TITLES
 from valm.report.page import write_report
 from valm.report.results import Results
 

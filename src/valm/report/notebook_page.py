@@ -6,8 +6,16 @@ import nbformat
 from nbconvert import HTMLExporter
 from traitlets.config import Config
 
-from valm.report.chapters import TITLES
 from valm.report.page_shell import page
+
+TITLES = {
+    "01_ingest": "What came in",
+    "02_embed": "The encoder",
+    "03_retrieve": "What is retrieved",
+    "04_train": "Training",
+    "05_evaluate": "Scores",
+    "06_findings": "Findings",
+}
 
 
 def notebook_page(executed: nbformat.NotebookNode, name: str) -> str:

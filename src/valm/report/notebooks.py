@@ -18,9 +18,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import nbformat
-import papermill
+import papermill  # type: ignore[import-untyped]
 from nbclient.exceptions import DeadKernelError
-from papermill.exceptions import PapermillExecutionError
+from papermill.exceptions import PapermillExecutionError  # type: ignore[import-untyped]
 
 from valm.core.atomic import write_text
 from valm.core.job import Job
@@ -97,7 +97,7 @@ def execute(notebook: Path, parameters: Mapping[str, Any], attempt: Path) -> nbf
 
 
 def _check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> None:
-    """papermill only warns of a wrong name; here it is an error, and so is a default left alone."""
+    """Refuse wrong names, of which papermill only warns, and defaults that were left alone."""
     if not notebook.is_file():
         raise InputError("there is no such notebook", where=notebook)
     known = _declared_parameters(notebook)

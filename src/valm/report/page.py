@@ -12,9 +12,10 @@ from valm.core.atomic import write_text
 from valm.core.job import Job
 from valm.core.logs import logger
 from valm.errors import SpaceError
-from valm.report.chapters import TITLES, embed, evaluate, findings, ingest, retrieve, train
+from valm.report.chapters import embed, evaluate, findings, ingest, retrieve, train
 from valm.report.exhibits import Exhibit, Figure, Table, paragraphs
 from valm.report.findings import Findings
+from valm.report.notebook_page import TITLES
 from valm.report.numbers import size
 from valm.report.page_shell import page
 from valm.report.results import SUFFIX
