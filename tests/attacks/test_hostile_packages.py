@@ -204,7 +204,11 @@ def test_cmyk_jpeg_and_animated_webp_give_one_picture() -> None:
         buffer = io.BytesIO()
         first = Image.new("RGBA", (40, 40), "teal")
         first = first.convert("RGB").convert("CMYK") if save["format"] == "JPEG" else first
-        extra = {} if save["format"] == "JPEG" else {"append_images": [Image.new("RGBA", (40, 40), "red")]}
+        extra = (
+            {}
+            if save["format"] == "JPEG"
+            else {"append_images": [Image.new("RGBA", (40, 40), "red")]}
+        )
         first.save(buffer, **save, **extra)  # type: ignore[arg-type]
         decoded = decode_picture(buffer.getvalue(), 1.0, 32)
         assert decoded.size == (32, 32) and encode_png(decoded).startswith(b"\x89PNG")
@@ -241,9 +245,7 @@ def test_mutated_pictures_are_decoded_or_rejected() -> None:
 
 def test_hostile_texts_become_clean_lines_and_counts_add_up(tmp_path: Path) -> None:
     texts = ["two\nlines\t\x00here", "\ud800lone", "\u202eturned", "x" * 5000, " \x07 "]
-    pictures = [
-        RawPicture(drawing(n), "", (text,), f"drawing {n}") for n, text in enumerate(texts)
-    ]
+    pictures = [RawPicture(drawing(n), "", (text,), f"drawing {n}") for n, text in enumerate(texts)]
     table = read_picture_list(drawn_list(tmp_path, 0, pictures)).column("caption").to_pylist()
     assert table == ["two lines here", "lone", "turned", "x" * 1000]
     written = read_manifest(tmp_path / "drawn" / "pictures.manifest.json")

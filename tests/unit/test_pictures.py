@@ -16,9 +16,9 @@ from valm.ingest.picture_list import (
     picture_bytes,
     read_picture_list,
 )
-from valm.ingest.picture_sources import RawPicture
-from valm.ingest.picture_sources.debian_clip_art import title_and_keywords
-from valm.ingest.picture_sources.debian_stamps import name_in
+from valm.ingest.picture_sources import RawPicture, noto_drawings
+from valm.ingest.picture_sources import debian_clip_art as clip_art
+from valm.ingest.picture_sources import debian_stamps as stamps
 
 
 def test_shards_have_the_layout_of_img2dataset(tmp_path: Path) -> None:
@@ -80,7 +80,15 @@ def test_pictures_are_read_back_by_id(tmp_path: Path) -> None:
 
 def test_names_in_captions_and_titles() -> None:
     assert plain_name("dog face") == "dog" and plain_name("large red circle") == "red circle"
-    assert name_in("A yellow lemon.") == "yellow lemon" and name_in("Look, a frog!") == ""
+    assert stamps.name_in("A yellow lemon.") == "yellow lemon"
+    assert stamps.name_in("A pair of cherries!") == "cherries"
+    assert stamps.name_in('A peacock (a male "peafowl").') == "peacock"
+    assert stamps.name_in("Look, a frog!") == stamps.name_in("Tomatoes are red.") == ""
+    assert clip_art.name_in("half_egg2 (b and w)") == "half egg"
+    assert clip_art.name_in("3 dogs at 1 river, drawn") == ""
+    assert noto_drawings.name_of("heavy black heart") == "red heart"
+    assert noto_drawings.name_of("black scissors") == "scissors"
+    assert noto_drawings.name_of("black large square") == "black square"
     rdf = b"<dc:title>Lion &amp; co</dc:title><rdf:li>animal</rdf:li><rdf:li>x</rdf:li>"
-    assert title_and_keywords(rdf) == ("lion & co", ("animal",))
-    assert title_and_keywords(b"<svg/>") == ("", ())
+    assert clip_art.title_and_keywords(rdf) == ("lion & co", ("animal",))
+    assert clip_art.title_and_keywords(b"<svg/>") == ("", ())

@@ -151,6 +151,13 @@ def _reaching(url: str) -> Iterator[http.client.HTTPResponse]:
     try:
         with urllib.request.urlopen(url, timeout=CONNECT_SECONDS) as answer:
             yield answer
-    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
+    except (
+        urllib.error.URLError,
+        http.client.HTTPException,
+        TimeoutError,
+        ConnectionError,
+    ) as error:
         cure = "connect to the net, or set VALM_MIRROR to a mirror that has it"
-        raise SourceError(f"the address cannot be reached: {error}", where=url, cure=cure) from error
+        raise SourceError(
+            f"the address cannot be reached: {error}", where=url, cure=cure
+        ) from error

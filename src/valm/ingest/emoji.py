@@ -116,4 +116,6 @@ def plain_name(sign_name: str) -> str:
 def _plain_keywords(keywords: list[str], name: str) -> tuple[str, ...]:
     """Keywords that are words: no emoticons, no repetition of the name."""
     words = (keyword.replace("_", " ").lower() for keyword in keywords[1:])
-    return tuple(dict.fromkeys(w for w in words if re.fullmatch(r"[a-z][a-z' -]+", w) and w != name))
+    return tuple(
+        dict.fromkeys(w for w in words if re.fullmatch(r"[a-z][a-z' -]+", w) and w != name)
+    )

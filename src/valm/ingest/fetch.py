@@ -108,7 +108,9 @@ def _verify(path: Path, pinned: PinnedFile, cure: str) -> None:
         what = f"{pinned.file} has {size:,} bytes, the lock says {pinned.bytes:,}"
         raise IntegrityError(what, where=path, cure=cure)
     if sha256_file(path) != pinned.sha256:
-        raise IntegrityError(f"the sha256 of {pinned.file} differs from the lock", where=path, cure=cure)
+        raise IntegrityError(
+            f"the sha256 of {pinned.file} differs from the lock", where=path, cure=cure
+        )
 
 
 def _in_mirror(pinned: PinnedFile, mirror: Path | None) -> bool:

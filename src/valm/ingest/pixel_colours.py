@@ -81,9 +81,7 @@ def colour_words(rgb: NDArray[np.uint8]) -> NDArray[np.int64]:
     """The colour word of each sRGB pixel, as an index into ``COLOURS``: [n, 3] -> [n]."""
     lightness, chroma, hue = _lightness_chroma_hue(rgb)
     words = np.full(len(rgb), COLOURS.index("grey"))
-    neutral = chroma < np.where(
-        lightness < DARK_BELOW, NEUTRAL_CHROMA_IN_THE_DARK, NEUTRAL_CHROMA
-    )
+    neutral = chroma < np.where(lightness < DARK_BELOW, NEUTRAL_CHROMA_IN_THE_DARK, NEUTRAL_CHROMA)
     neutral |= (chroma < SHADING_CHROMA) & (hue >= SHADING_FROM) & (hue < SHADING_TO)
     words[neutral & (lightness < BLACK_BELOW)] = COLOURS.index("black")
     words[neutral & (lightness >= WHITE_ABOVE)] = COLOURS.index("white")

@@ -106,7 +106,9 @@ class Source(BaseModel):
             with table.open(encoding="utf-8", newline="") as file:
                 return [self._pinned_row(row) for row in csv.DictReader(file, delimiter="\t")]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ConfigError(f"a table of pinned files is malformed: {error}", where=table) from error
+            raise ConfigError(
+                f"a table of pinned files is malformed: {error}", where=table
+            ) from error
 
     def _pinned_row(self, row: dict[str, str]) -> PinnedFile:
         elsewhere = row["elsewhere"]
@@ -151,7 +153,9 @@ def source_named(name: str) -> Source:
     """
     sources = load_sources()
     if name not in sources:
-        raise ConfigError(f"no raw source named {name!r}", where=LOCK, cure=did_you_mean(name, sources))
+        raise ConfigError(
+            f"no raw source named {name!r}", where=LOCK, cure=did_you_mean(name, sources)
+        )
     return sources[name]
 
 

@@ -43,6 +43,4 @@ class PictureSource:
     raw: tuple[str, ...] = ()
 
 
-PICTURE_SOURCES: Registry[PictureSource] = Registry(
-    "picture source", "valm.ingest.picture_sources"
-)
+PICTURE_SOURCES: Registry[PictureSource] = Registry("picture source", "valm.ingest.picture_sources")

@@ -18,8 +18,12 @@ MAXIMUM_PICTURE_BYTES, MAXIMUM_DRAWING_BYTES = 32 << 20, 16 << 20
 TITLE = re.compile(rb"<dc:title>\s*([^<]{3,60}?)\s*</dc:title>")
 KEYWORD = re.compile(rb"<rdf:li>\s*([^<]{3,30}?)\s*</rdf:li>")
 READ_BYTES = 64 << 10  # of a drawing; the RDF block stands at its start or its end
-LEFT_OUT = ("/signs_and_symbols/", "/computer/", "/office/", "/special/", "/people/", "/unsorted/")
-PLAIN_NAME = re.compile(r"[a-z]+( [a-z]+)?")
+LEFT_OUT = ("/signs_and_symbols/", "/computer/", "/office/", "/special/", "/people/", "/unsorted/",
+            "/shapes/", "/games/cards/", "/roadsigns/", "/flags/", "/geography/")  # fmt: skip
+PLAIN_NAME = re.compile(r"[a-z]+( [a-z]+){0,2}")
+# "truck1", "half_egg", "house (b and w)", "apple by jane", "clipart ...": what is no part of a name.
+NOT_NAME = re.compile(r"\d+|\(.*\)|\bby .*|\bclip ?art\b|\bicons?\b|\bsimple\b")
+NOT_KEYWORD = {"hash", "clip art", "clipart", "image", "media", "unsorted", "simple"}
 
 
 def pictures(raw: Mapping[str, Path]) -> Iterator[RawPicture]:
@@ -35,7 +39,7 @@ def pictures(raw: Mapping[str, Path]) -> Iterator[RawPicture]:
         if title:
             yield RawPicture(
                 data=data,
-                name=title if PLAIN_NAME.fullmatch(title) else "",
+                name=name_in(title),
                 captions=(", ".join((title, *keywords)),),
                 keywords=keywords,
                 licence="public domain",
@@ -48,7 +52,14 @@ def title_and_keywords(drawing: bytes) -> tuple[str, tuple[str, ...]]:
     found = TITLE.search(drawing)
     title = _text(found.group(1)) if found else ""
     keywords = (_text(keyword) for keyword in KEYWORD.findall(drawing))
-    return title, tuple(dict.fromkeys(k for k in keywords if PLAIN_NAME.fullmatch(k)))
+    plain = (k for k in keywords if PLAIN_NAME.fullmatch(k) and k not in NOT_KEYWORD)
+    return title, tuple(dict.fromkeys(plain))
+
+
+def name_in(title: str) -> str:
+    """What a title names in one to three words, or "" where it says more."""
+    bare = " ".join(NOT_NAME.sub(" ", title.replace("_", " ")).split())
+    return bare if PLAIN_NAME.fullmatch(bare) else ""
 
 
 def _text(data: bytes) -> str:

@@ -13,9 +13,14 @@ PACKAGE = "apt_tuxpaint_stamps"
 FOLDER = "usr/share/tuxpaint/stamps/"
 MAXIMUM_SENTENCE_BYTES, MAXIMUM_PICTURE_BYTES = 64 << 10, 16 << 20
 
-# "A yellow lemon." -> "lemon": an article, words that describe, and the thing.
-ARTICLE = re.compile(r"^(an?|the|some|one|two|three)\s+", re.IGNORECASE)
-PLAIN_NAME = re.compile(r"[a-z]+( [a-z]+)?")
+# Letters, digits and notes are no pictures of things.
+LEFT_OUT = ("/symbols/alphabets/", "/symbols/math/", "/symbols/music/", "/symbols/shapes/")
+COUNTED = re.compile(
+    r"^(an?|the|some|one|two|three|four|five)\s+((pair|couple|bunch|cluster|slice) of\s+)?"
+)
+ASIDE = re.compile(r'\([^)]*\)|["“”]')
+PLAIN_NAME = re.compile(r"[a-z-]+( [a-z-]+){0,2}")
+SAYS_MORE = re.compile(r"\b(is|are|was|has|have|of|in|on|with|and|for|to|it|this|these|my|you)\b")
 
 
 def pictures(raw: Mapping[str, Path]) -> Iterator[RawPicture]:
@@ -24,7 +29,7 @@ def pictures(raw: Mapping[str, Path]) -> Iterator[RawPicture]:
     sentences = {name.removesuffix(".txt"): _first_line(data) for name, data in texts}
     for member, data in read_members(raw[PACKAGE], _in_folder(".png"), MAXIMUM_PICTURE_BYTES):
         sentence = sentences.get(member.removesuffix(".png"), "")
-        if sentence:
+        if sentence and not any(folder in member for folder in LEFT_OUT):
             name = name_in(sentence)
             yield RawPicture(data=data, name=name, captions=(sentence,), licence="GPL-2",
                              origin=member)  # fmt: skip
@@ -32,8 +37,8 @@ def pictures(raw: Mapping[str, Path]) -> Iterator[RawPicture]:
 
 def name_in(sentence: str) -> str:
     """What a stamp's sentence names, or "" where it says more than a name: "A lemon." -> "lemon"."""
-    bare = ARTICLE.sub("", sentence.lower().strip(" .!"))
-    return bare if PLAIN_NAME.fullmatch(bare) else ""
+    bare = COUNTED.sub("", " ".join(ASIDE.sub("", sentence.lower()).strip(" .!").split()))
+    return bare if PLAIN_NAME.fullmatch(bare) and not SAYS_MORE.search(bare) else ""
 
 
 def _in_folder(ending: str) -> Callable[[str], bool]:

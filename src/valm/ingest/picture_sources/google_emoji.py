@@ -11,7 +11,11 @@ PACKAGE = "npm_emoji_datasource_google"
 
 PLUGIN = PictureSource(
     pictures=partial(
-        emoji_pictures, package=PACKAGE, folder="package/img/google/64", ending=".png", licence="Apache-2.0"
+        emoji_pictures,
+        package=PACKAGE,
+        folder="package/img/google/64",
+        ending=".png",
+        licence="Apache-2.0",
     ),
     raw=tuple(dict.fromkeys((PACKAGE, NAMES, KEYWORDS))),
 )

@@ -11,7 +11,11 @@ PACKAGE = "npm_emoji_datasource_twitter"
 
 PLUGIN = PictureSource(
     pictures=partial(
-        emoji_pictures, package=PACKAGE, folder="package/img/twitter/64", ending=".png", licence="CC BY 4.0"
+        emoji_pictures,
+        package=PACKAGE,
+        folder="package/img/twitter/64",
+        ending=".png",
+        licence="CC BY 4.0",
     ),
     raw=tuple(dict.fromkeys((PACKAGE, NAMES, KEYWORDS))),
 )
