@@ -31,10 +31,10 @@ def decode_picture(data: bytes, maximum_megapixels: float, side_pixels: int) -> 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(data), formats=FORMATS)
-            _check_header(image.size, maximum_megapixels)
-            image.draft("RGB", (side_pixels, side_pixels))  # JPEG decodes near the wanted size
-            image = _eight_bits(image)
+            file = Image.open(io.BytesIO(data), formats=FORMATS)
+            _check_header(file.size, maximum_megapixels)
+            file.draft("RGB", (side_pixels, side_pixels))  # JPEG decodes near the wanted size
+            image = _eight_bits(file)
     except Rejected:
         raise
     except UnidentifiedImageError as error:
@@ -44,7 +44,7 @@ def decode_picture(data: bytes, maximum_megapixels: float, side_pixels: int) -> 
     except Exception as error:  # hostile bytes make decoders raise anything
         raise Rejected("damaged") from error
     image.thumbnail((side_pixels, side_pixels), Image.Resampling.LANCZOS)
-    if image.mode == "RGBA" and image.getextrema()[3] == (0, 0):
+    if image.mode == "RGBA" and image.getchannel("A").getbbox() is None:
         raise Rejected("empty")
     return image
 

@@ -100,7 +100,8 @@ def _white_frame(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """True for white pixels, if all four corners are white: a cut-out on a white page."""
     white = np.all(pixels[..., :3] >= NEARLY_WHITE, axis=-1) & (pixels[..., 3] >= OPAQUE_ALPHA)
     framed = bool(white[0, 0] and white[0, -1] and white[-1, 0] and white[-1, -1])
-    return np.logical_and(white, framed)
+    background: NDArray[np.bool_] = white & framed
+    return background
 
 
 def _lightness_chroma_hue(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.float64], ...]:
