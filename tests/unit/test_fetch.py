@@ -180,6 +180,17 @@ def test_a_collection_goes_on_where_it_stopped(
     ]
 
 
+def test_the_doctor_asks_only_for_what_is_not_at_hand(
+    tmp_path: Path, pinned: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clients.urllib.request, "urlopen", unreachable)
+    with pytest.raises(SourceError, match="cannot be reached"):
+        fetch.reachable(pinned, tmp_path / "data", None)
+    assert fetch.reachable(pinned, tmp_path / "data", mirrored(tmp_path)) == "mirror"
+    run(tmp_path, tmp_path / "mirror")
+    assert fetch.reachable(pinned, tmp_path / "data", None) == "data folder"
+
+
 def test_no_pinned_name_leaves_the_data_folder() -> None:
     for name in ("/etc/passwd", "../x", "a/../../x", "."):
         with pytest.raises(ValueError, match="data folder"):

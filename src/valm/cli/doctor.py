@@ -110,7 +110,9 @@ def _disk() -> Finding:
     free = shutil.disk_usage(".").free / GIB
     fit = free >= NEEDED_DISK_GIB
     cure = "" if fit else "free some space"
-    return Finding("disk", f"{free:.1f} GiB free (the study needs {NEEDED_DISK_GIB:.0f})", fit, cure)
+    return Finding(
+        "disk", f"{free:.1f} GiB free (the study needs {NEEDED_DISK_GIB:.0f})", fit, cure
+    )
 
 
 def _accelerator() -> Finding:
@@ -150,21 +152,18 @@ def _configuration(config: list[Path]) -> Finding:
 
 
 def _sources(config: list[Path]) -> Finding:
-    """Where the study's raw files will be taken from; nothing is fetched."""
-    from valm.ingest.fetch import MIRROR, where_from
+    """Where the study's raw files can be taken from now; nothing is fetched."""
+    from valm.ingest.fetch import mirror_tree, reachable
     from valm.ingest.sources import source_named
 
     try:
         study = checked_study(config)
         names = required_sources(study)
-        mirror = os.environ.get(MIRROR) or study.ingest.mirror
+        mirror = mirror_tree(Path(study.ingest.mirror) if study.ingest.mirror else None)
         folder = Path(data_folder(study))
-        places = Counter(
-            where_from(source_named(name), folder, Path(mirror) if mirror else None).split(" ")[0]
-            for name in names
-        )
+        places = Counter(reachable(source_named(name), folder, mirror) for name in names)
         size = sum(source_named(name).total_bytes for name in names) / 1e6
     except ValmError as error:
         return Finding("raw sources", error.what, False, error.cure or "")
-    seen = ", ".join(f"{count} {place}" for place, count in sorted(places.items()))
+    seen = ", ".join(f"{count} by {place}" for place, count in sorted(places.items()))
     return Finding("raw sources", f"{len(names)} files, {size:.0f} MB: {seen}")

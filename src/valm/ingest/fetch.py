@@ -73,23 +73,23 @@ def mirror_tree(configured: Path | None) -> Path | None:
 
 
 def where_from(source: Source, data: Path, mirror: Path | None) -> str:
-    """Say where a source would be taken from, without fetching it: for ``valm doctor``."""
+    """Say where a source would be taken from: "data folder", "mirror", or its client."""
     files = source.pinned_files()
     if all((data / pinned.file).is_file() for pinned in files):
-        return "in the data folder"
+        return "data folder"
     if all(_in_mirror(pinned, mirror) for pinned in files):
-        return "in the mirror"
-    return source.origin
+        return "mirror"
+    return source.client
 
 
 def reachable(source: Source, data: Path, mirror: Path | None) -> str:
-    """Like ``where_from``, and ask its client or address whether it has it.
+    """Like ``where_from``, after asking its client or address whether it has it; for the doctor.
 
     Raises:
         SourceError: It can be had nowhere.
     """
     place = where_from(source, data, mirror)
-    if place == source.origin:
+    if place == source.client:
         ask_for(source)
     return place
 
