@@ -120,22 +120,26 @@ def _in_mirror(pinned: PinnedFile, mirror: Path | None) -> bool:
 def _bring_all(
     job: Job, source: Source, missing: list[PinnedFile], data: Path, mirror: Path | None
 ) -> None:
-    with job.work() as folder:
+    with job.work() as work:
+        parts = work / "parts"
+        shutil.rmtree(parts, ignore_errors=True)  # of a killed run
+        parts.mkdir()
         for pinned in track(missing, f"fetching {source.name}", len(missing), "files"):
-            _bring(source, pinned, data / pinned.file, mirror, folder)
+            _bring(source, pinned, data / pinned.file, mirror, parts)
+        shutil.rmtree(parts)
 
 
 def _bring(
-    source: Source, pinned: PinnedFile, target: Path, mirror: Path | None, folder: Path
+    source: Source, pinned: PinnedFile, target: Path, mirror: Path | None, parts: Path
 ) -> None:
-    """Fetch and verify a file in the work folder, then move it: the data folder holds no parts."""
-    staged = folder / target.name
+    """Fetch and verify a file in a folder for parts, then move it: the data folder holds none."""
+    staged = parts / target.name
     with atomic_path(staged) as part:
         if mirror and pinned.mirror_path and _in_mirror(pinned, mirror):
             shutil.copyfile(mirror / pinned.mirror_path, part)
             cure = f"mend the mirror's file {pinned.mirror_path}"
         elif source.client != "url":
-            with tempfile.TemporaryDirectory(dir=folder) as inbox:
+            with tempfile.TemporaryDirectory(dir=parts) as inbox:
                 shutil.move(fetch_package(source, Path(inbox).resolve()), part)
             cure = "the registry served another file: run again, or use a mirror"
         elif pinned.url is not None:
