@@ -9,20 +9,20 @@ rule extract_features:
     output:
         manifest="<results>/embed/features/features.manifest.json",
         data=["<results>/embed/features/features.npy"],
+    params:
+        section=section("extract-features"),
+        code=code("extract-features"),
     log:
         "<logs>/extract_features.log",
     benchmark:
         "<benchmarks>/extract_features.tsv"
     conda:
         "../../envs/embed.yaml"
+    message:
+        "Extracting the features of all pictures"
     threads: 2
     resources:
         mem_mb=4000,
-    params:
-        section=section("extract-features"),
-        code=code("extract-features"),
-    message:
-        "Extracting the features of all pictures"
     shell:
         "python -m valm extract-features --pictures {input.pictures} --raw {input.network}"
         " --output {output.manifest}"
@@ -40,21 +40,21 @@ rule make_encoder:
         tokenizer_data=ancient(rules.train_tokenizer.output.data),
     output:
         manifest="<results>/embed/encoder/encoder.manifest.json",
+    params:
+        section=section("make-encoder"),
+        code=code("make-encoder", encoder_plugin),
+        features=each("--features", "features"),
     log:
         "<logs>/make_encoder.log",
     benchmark:
         "<benchmarks>/make_encoder.tsv"
     conda:
         "../../envs/embed.yaml"
+    message:
+        "Making the encoder"
     threads: 2
     resources:
         mem_mb=4000,
-    params:
-        section=section("make-encoder"),
-        code=code("make-encoder", encoder_plugin),
-        features=each("--features", "features"),
-    message:
-        "Making the encoder"
     shell:
         "python -m valm make-encoder --pictures {input.pictures} --tokens {input.tokens}"
         " --tokenizer {input.tokenizer} {params.features} --output {output.manifest}"
@@ -70,21 +70,21 @@ rule embed_pictures:
     output:
         manifest="<results>/embed/vectors/vectors.manifest.json",
         data=["<results>/embed/vectors/keys.npy", "<results>/embed/vectors/values.npy"],
+    params:
+        section=section("embed-pictures"),
+        code=code("embed-pictures", encoder_plugin),
+        features=each("--features", "features"),
     log:
         "<logs>/embed_pictures.log",
     benchmark:
         "<benchmarks>/embed_pictures.tsv"
     conda:
         "../../envs/embed.yaml"
+    message:
+        "Embedding all pictures"
     threads: 2
     resources:
         mem_mb=4000,
-    params:
-        section=section("embed-pictures"),
-        code=code("embed-pictures", encoder_plugin),
-        features=each("--features", "features"),
-    message:
-        "Embedding all pictures"
     shell:
         "python -m valm embed-pictures --pictures {input.pictures} --encoder {input.encoder}"
         " {params.features} --output {output.manifest}"

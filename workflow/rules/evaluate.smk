@@ -15,21 +15,21 @@ rule prepare_task:
         tokens_data=ancient(rules.write_tokens.output.data),
     output:
         manifest="<results>/evaluate/tasks/{task}.manifest.json",
+    params:
+        section=section("prepare-task"),
+        code=code("prepare-task", lambda w: task_plugin(w) + encoder_plugin(w)),
+        raw=each("--raw", "raw"),
     log:
         "<logs>/prepare_task/{task}.log",
     benchmark:
         "<benchmarks>/prepare_task/{task}.tsv"
     conda:
         "../../envs/evaluate.yaml"
+    message:
+        "Preparing the task {wildcards.task}"
     threads: 1
     resources:
         mem_mb=3000,
-    params:
-        section=section("prepare-task"),
-        code=code("prepare-task", lambda w: task_plugin(w) + encoder_plugin(w)),
-        raw=each("--raw", "raw"),
-    message:
-        "Preparing the task {wildcards.task}"
     shell:
         "python -m valm prepare-task --task {wildcards.task} --tokenizer {input.tokenizer}"
         " --encoder {input.encoder} --vectors {input.vectors} --index {input.index}"
@@ -57,21 +57,21 @@ rule evaluate_model:
     output:
         manifest="<results>/evaluate/predictions/{model}/{task}.manifest.json",
         data=["<results>/evaluate/predictions/{model}/{task}.parquet"],
+    params:
+        section=section("evaluate-model"),
+        code=code("evaluate-model", evaluation_plugins),
+        models=each("--models", "models"),
     log:
         "<logs>/evaluate_model/{model}/{task}.log",
     benchmark:
         "<benchmarks>/evaluate_model/{model}/{task}.tsv"
     conda:
         "../../envs/evaluate.yaml"
+    message:
+        "Asking {wildcards.model} the questions of {wildcards.task}"
     threads: 1
     resources:
         mem_mb=3000,
-    params:
-        section=section("evaluate-model"),
-        code=code("evaluate-model", evaluation_plugins),
-        models=each("--models", "models"),
-    message:
-        "Asking {wildcards.model} the questions of {wildcards.task}"
     shell:
         "python -m valm evaluate-model --model {wildcards.model} --task {wildcards.task}"
         " --request {input.request} {params.models} --vectors {input.vectors}"
@@ -92,22 +92,22 @@ rule score_models:
             "comparisons.parquet",
             "per_prompt.parquet",
         ),
+    params:
+        section=section("score-models"),
+        code=code("score-models"),
+        predictions=each("--predictions", "predictions"),
+        requests=each("--requests", "requests"),
     log:
         "<logs>/score_models.log",
     benchmark:
         "<benchmarks>/score_models.tsv"
     conda:
         "../../envs/evaluate.yaml"
+    message:
+        "Scoring all models, with intervals and tests"
     threads: 1
     resources:
         mem_mb=2000,
-    params:
-        section=section("score-models"),
-        code=code("score-models"),
-        predictions=each("--predictions", "predictions"),
-        requests=each("--requests", "requests"),
-    message:
-        "Scoring all models, with intervals and tests"
     shell:
         "python -m valm score-models {params.predictions} {params.requests}"
         " --output {output.manifest}"

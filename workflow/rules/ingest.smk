@@ -4,15 +4,6 @@
 rule fetch_source:
     output:
         manifest="<results>/ingest/sources/{source}.manifest.json",
-    log:
-        "<logs>/fetch_source/{source}.log",
-    benchmark:
-        "<benchmarks>/fetch_source/{source}.tsv"
-    conda:
-        "../../envs/ingest.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
     params:
         section=section("fetch-source"),
         code=code("fetch-source"),
@@ -21,8 +12,17 @@ rule fetch_source:
         optional=lambda wildcards: (
             "--optional" if wildcards.source in optional_sources(STUDY) else ""
         ),
+    log:
+        "<logs>/fetch_source/{source}.log",
+    benchmark:
+        "<benchmarks>/fetch_source/{source}.tsv"
+    conda:
+        "../../envs/ingest.yaml"
     message:
         "Fetching {wildcards.source}"
+    threads: 1
+    resources:
+        mem_mb=1000,
     shell:
         "python -m valm fetch-source --source {wildcards.source} --data {params.data} {params.optional}"
         " --output {output.manifest}"
@@ -34,15 +34,6 @@ rule write_pictures:
         raw=lambda wildcards: raw_manifests("ingest.pictures.sources", wildcards.source),
     output:
         manifest="<results>/ingest/pictures/{source}/pictures.manifest.json",
-    log:
-        "<logs>/write_pictures/{source}.log",
-    benchmark:
-        "<benchmarks>/write_pictures/{source}.tsv"
-    conda:
-        "../../envs/ingest.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
     params:
         section=section("write-pictures"),
         code=code(
@@ -50,8 +41,17 @@ rule write_pictures:
             lambda w: [plugin_module("ingest.pictures.sources", w.source)],
         ),
         raw=each("--raw", "raw"),
+    log:
+        "<logs>/write_pictures/{source}.log",
+    benchmark:
+        "<benchmarks>/write_pictures/{source}.tsv"
+    conda:
+        "../../envs/ingest.yaml"
     message:
         "Writing the pictures of {wildcards.source} as tar shards"
+    threads: 1
+    resources:
+        mem_mb=2000,
     shell:
         "python -m valm write-pictures --source {wildcards.source} {params.raw}"
         " --output {output.manifest}"
@@ -64,21 +64,21 @@ rule list_pictures:
     output:
         manifest="<results>/ingest/pictures/list.manifest.json",
         data=["<results>/ingest/pictures/list.parquet"],
+    params:
+        section=section("list-pictures"),
+        code=code("list-pictures"),
+        pictures=each("--pictures", "pictures"),
     log:
         "<logs>/list_pictures.log",
     benchmark:
         "<benchmarks>/list_pictures.tsv"
     conda:
         "../../envs/ingest.yaml"
+    message:
+        "Numbering the pictures and marking near-duplicates"
     threads: 1
     resources:
         mem_mb=2000,
-    params:
-        section=section("list-pictures"),
-        code=code("list-pictures"),
-        pictures=each("--pictures", "pictures"),
-    message:
-        "Numbering the pictures and marking near-duplicates"
     shell:
         "python -m valm list-pictures {params.pictures} --output {output.manifest}"
         " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
@@ -90,22 +90,22 @@ rule write_text:
     output:
         manifest="<results>/ingest/text/{source}.manifest.json",
         data=["<results>/ingest/text/{source}.txt.xz"],
+    params:
+        section=section("write-text"),
+        code=code("write-text", lambda w: [plugin_module("ingest.text.sources", w.source)]),
+        raw=each("--raw", "raw"),
+        pictures=each("--pictures", "pictures"),
     log:
         "<logs>/write_text/{source}.log",
     benchmark:
         "<benchmarks>/write_text/{source}.tsv"
     conda:
         "../../envs/ingest.yaml"
+    message:
+        "Writing the documents of {wildcards.source}"
     threads: 1
     resources:
         mem_mb=2000,
-    params:
-        section=section("write-text"),
-        code=code("write-text", lambda w: [plugin_module("ingest.text.sources", w.source)]),
-        raw=each("--raw", "raw"),
-        pictures=each("--pictures", "pictures"),
-    message:
-        "Writing the documents of {wildcards.source}"
     shell:
         "python -m valm write-text --source {wildcards.source} {params.raw} {params.pictures}"
         " --output {output.manifest}"
@@ -119,21 +119,21 @@ rule train_tokenizer:
     output:
         manifest="<results>/ingest/tokenizer/tokenizer.manifest.json",
         data=["<results>/ingest/tokenizer/tokenizer.json"],
+    params:
+        section=section("train-tokenizer"),
+        code=code("train-tokenizer"),
+        text=each("--text", "text"),
     log:
         "<logs>/train_tokenizer.log",
     benchmark:
         "<benchmarks>/train_tokenizer.tsv"
     conda:
         "../../envs/ingest.yaml"
+    message:
+        "Training the vocabulary"
     threads: 1
     resources:
         mem_mb=2000,
-    params:
-        section=section("train-tokenizer"),
-        code=code("train-tokenizer"),
-        text=each("--text", "text"),
-    message:
-        "Training the vocabulary"
     shell:
         "python -m valm train-tokenizer {params.text} --output {output.manifest}"
         " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
@@ -152,21 +152,21 @@ rule write_tokens:
             split=["train", "valid", "test"],
             part=["bin", "documents.npy", "sources.npy"],
         ),
+    params:
+        section=section("write-tokens"),
+        code=code("write-tokens"),
+        text=each("--text", "text"),
     log:
         "<logs>/write_tokens.log",
     benchmark:
         "<benchmarks>/write_tokens.tsv"
     conda:
         "../../envs/ingest.yaml"
+    message:
+        "Writing the token streams"
     threads: 1
     resources:
         mem_mb=2000,
-    params:
-        section=section("write-tokens"),
-        code=code("write-tokens"),
-        text=each("--text", "text"),
-    message:
-        "Writing the token streams"
     shell:
         "python -m valm write-tokens {params.text} --tokenizer {input.tokenizer}"
         " --output {output.manifest}"

@@ -8,21 +8,21 @@ rule run_notebook:
     output:
         notebook="<results>/report/notebooks/{number}_{chapter}.ipynb",
         page="<results>/report/notebooks/{number}_{chapter}.html",
+    params:
+        section=section("run-notebook"),
+        code=code("run-notebook", lambda w: [f"valm.report.chapters.{w.chapter}"]),
+        results=lambda wildcards: STUDY.results.as_posix(),
     log:
         "<logs>/run_notebook/{number}_{chapter}.log",
     benchmark:
         "<benchmarks>/run_notebook/{number}_{chapter}.tsv"
     conda:
         "../../envs/report.yaml"
+    message:
+        "Running the notebook {wildcards.number}_{wildcards.chapter}"
     threads: 1
     resources:
         mem_mb=2000,
-    params:
-        section=section("run-notebook"),
-        code=code("run-notebook", lambda w: [f"valm.report.chapters.{w.chapter}"]),
-        results=lambda wildcards: STUDY.results.as_posix(),
-    message:
-        "Running the notebook {wildcards.number}_{wildcards.chapter}"
     shell:
         "python -m valm run-notebook --notebook {input.notebook} --results {params.results}"
         " --output {output.notebook}"
@@ -40,22 +40,22 @@ rule write_report:
             caption="../report/page.rst",
             category="The study's report",
         ),
+    params:
+        section=section("write-report"),
+        code=code("write-report"),
+        results=lambda wildcards: STUDY.results.as_posix(),
+        notebooks=each("--notebooks", "notebooks"),
     log:
         "<logs>/write_report.log",
     benchmark:
         "<benchmarks>/write_report.tsv"
     conda:
         "../../envs/report.yaml"
+    message:
+        "Writing the report"
     threads: 1
     resources:
         mem_mb=2000,
-    params:
-        section=section("write-report"),
-        code=code("write-report"),
-        results=lambda wildcards: STUDY.results.as_posix(),
-        notebooks=each("--notebooks", "notebooks"),
-    message:
-        "Writing the report"
     shell:
         "python -m valm write-report --results {params.results} {params.notebooks}"
         " --output {output.manifest}"

@@ -8,20 +8,20 @@ rule build_index:
     output:
         manifest="<results>/retrieve/indices/{index}.manifest.json",
         data=["<results>/retrieve/indices/{index}.faiss"],
+    params:
+        section=section("build-index"),
+        code=code("build-index"),
     log:
         "<logs>/build_index/{index}.log",
     benchmark:
         "<benchmarks>/build_index/{index}.tsv"
     conda:
         "../../envs/retrieve.yaml"
+    message:
+        "Building the index {wildcards.index}"
     threads: 1
     resources:
         mem_mb=2000,
-    params:
-        section=section("build-index"),
-        code=code("build-index"),
-    message:
-        "Building the index {wildcards.index}"
     shell:
         "python -m valm build-index --vectors {input.vectors} --index {wildcards.index}"
         " --output {output.manifest}"
@@ -40,21 +40,21 @@ rule measure_recall:
     output:
         manifest="<results>/retrieve/recall.manifest.json",
         data=["<results>/retrieve/recall.json"],
+    params:
+        section=section("measure-recall"),
+        code=code("measure-recall", encoder_plugin),
+        indices=each("--indices", "indices"),
     log:
         "<logs>/measure_recall.log",
     benchmark:
         "<benchmarks>/measure_recall.tsv"
     conda:
         "../../envs/retrieve.yaml"
+    message:
+        "Measuring the recall of every index"
     threads: 1
     resources:
         mem_mb=2000,
-    params:
-        section=section("measure-recall"),
-        code=code("measure-recall", encoder_plugin),
-        indices=each("--indices", "indices"),
-    message:
-        "Measuring the recall of every index"
     shell:
         "python -m valm measure-recall --vectors {input.vectors} {params.indices}"
         " --encoder {input.encoder} --tokens {input.tokens} --output {output.manifest}"
@@ -79,20 +79,20 @@ rule find_neighbours:
             ".mask.npy",
             ".values.npy",
         ),
+    params:
+        section=section("find-neighbours"),
+        code=code("find-neighbours", encoder_plugin),
     log:
         "<logs>/find_neighbours/{split}.log",
     benchmark:
         "<benchmarks>/find_neighbours/{split}.tsv"
     conda:
         "../../envs/retrieve.yaml"
+    message:
+        "Finding the pictures of every token of {wildcards.split}"
     threads: 2
     resources:
         mem_mb=4000,
-    params:
-        section=section("find-neighbours"),
-        code=code("find-neighbours", encoder_plugin),
-    message:
-        "Finding the pictures of every token of {wildcards.split}"
     shell:
         "python -m valm find-neighbours --split {wildcards.split} --tokens {input.tokens}"
         " --encoder {input.encoder} --vectors {input.vectors} --index {input.index}"
@@ -112,20 +112,20 @@ rule show_pictures:
     output:
         manifest="<results>/retrieve/prompts.manifest.json",
         data=["<results>/retrieve/prompts.json"],
+    params:
+        section=section("show-pictures"),
+        code=code("show-pictures", encoder_plugin),
     log:
         "<logs>/show_pictures.log",
     benchmark:
         "<benchmarks>/show_pictures.tsv"
     conda:
         "../../envs/retrieve.yaml"
+    message:
+        "Listing the pictures that a few prompts retrieve"
     threads: 1
     resources:
         mem_mb=2000,
-    params:
-        section=section("show-pictures"),
-        code=code("show-pictures", encoder_plugin),
-    message:
-        "Listing the pictures that a few prompts retrieve"
     shell:
         "python -m valm show-pictures --tokenizer {input.tokenizer} --encoder {input.encoder}"
         " --vectors {input.vectors} --index {input.index} --output {output.manifest}"

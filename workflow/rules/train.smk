@@ -13,23 +13,23 @@ rule train_model:
             "<results>/train/{model}/seed{seed}/model.json",
             "<results>/train/{model}/seed{seed}/metrics.jsonl",
         ],
-    log:
-        "<logs>/train_model/{model}/seed{seed}.log",
-    benchmark:
-        "<benchmarks>/train_model/{model}/seed{seed}.tsv"
-    conda:
-        "../../envs/train.yaml"
-    threads: 1
-    resources:
-        mem_mb=4000,
     params:
         section=section("train-model"),
         code=code("train-model", variant_plugins),
         neighbours_train=each("--neighbours-train", "neighbours_train"),
         neighbours_valid=each("--neighbours-valid", "neighbours_valid"),
         vectors=each("--vectors", "vectors"),
+    log:
+        "<logs>/train_model/{model}/seed{seed}.log",
+    benchmark:
+        "<benchmarks>/train_model/{model}/seed{seed}.tsv"
+    conda:
+        "../../envs/train.yaml"
     message:
         "Training {wildcards.model} with seed {wildcards.seed}"
+    threads: 1
+    resources:
+        mem_mb=4000,
     shell:
         "python -m valm train-model --model {wildcards.model} --seed {wildcards.seed}"
         " --tokens {input.tokens} {params.neighbours_train} {params.neighbours_valid}"
