@@ -26,7 +26,7 @@ class Verb:
 
 VERBS: dict[str, Verb] = {
     "fetch-source": Verb("ingest", "valm.ingest.fetch"),
-    "write-pictures": Verb("ingest", "valm.ingest.pictures", ("ingest.pictures.storage", "seed")),
+    "write-pictures": Verb("ingest", "valm.ingest.pictures", ("ingest.pictures.storage",)),
     "list-pictures": Verb(
         "ingest",
         "valm.ingest.picture_list",
