@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 report=results/report/report
 [ -f "$report.manifest.json" ] || valm doctor
 python workflow/release_lock.py
-snakemake --cores "${CORES:-all}"
+snakemake --cores "${CORES:-all}" --quiet host reason
 
 # DVC records what was made. Floats differ by processor, so a record is this machine's own.
 if git rev-parse --git-dir > /dev/null 2>&1 && ! dvc status --quiet; then

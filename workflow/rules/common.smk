@@ -37,6 +37,7 @@ def read_study():
 
 
 STUDY = read_study()
+os.environ.setdefault("VALM_PLAIN_PROGRESS", "1")  # jobs that run side by side share a terminal
 if STUDY.ingest.mirror:
     # Not by params: where a verified file came from changes no result.
     os.environ.setdefault("VALM_MIRROR", STUDY.ingest.mirror)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -25,6 +26,7 @@ from valm.core.logs import logger
 T = TypeVar("T")
 
 SECONDS_BETWEEN_LINES = 10.0
+PLAIN = "VALM_PLAIN_PROGRESS"  # in the environment: lines also on a terminal, which jobs may share
 
 
 class Tracker:
@@ -44,7 +46,7 @@ class Tracker:
         self._bar: Progress | None = None
 
     def __enter__(self) -> Tracker:
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and not os.environ.get(PLAIN):
             columns = (
                 TextColumn("{task.description}"),
                 BarColumn(),
