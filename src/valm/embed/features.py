@@ -59,7 +59,9 @@ def extract_features(job: Job, *, pictures: Path, raw: Sequence[Path], output: P
     with job.work(parents) as work, Tracker("extracting features", count, "pictures") as tracker:
         table = ResumableTable(work, count, {"features": FEATURE_WIDTH})
         tracker.advance(table.done)
-        for block in batches(iterate_transparent_pictures(pictures, table.done), PICTURES_PER_BLOCK):
+        for block in batches(
+            iterate_transparent_pictures(pictures, table.done), PICTURES_PER_BLOCK
+        ):
             table.append(features=_features(network, [image for _, image in block], settings))
             tracker.advance(len(block))
         job.finish(

@@ -128,6 +128,8 @@ def _things(text: Iterable[Sequence[str]]) -> Callable[[str], bool]:
         if " " in phrase:
             return True
         too_plain = len(phrase) < 3 or count[phrase] > most
-        return not too_plain and (seen[phrase] < EVIDENCE or last[phrase] >= THING_SHARE * seen[phrase])
+        return not too_plain and (
+            seen[phrase] < EVIDENCE or last[phrase] >= THING_SHARE * seen[phrase]
+        )
 
     return is_thing

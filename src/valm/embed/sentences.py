@@ -56,9 +56,7 @@ class Carrier:
     before: NDArray[np.int64]
     after: NDArray[np.int64]
 
-    def around(
-        self, phrase: NDArray[np.int64], mention: int, before: int, after: int
-    ) -> Sentence:
+    def around(self, phrase: NDArray[np.int64], mention: int, before: int, after: int) -> Sentence:
         """The sentence that speaks of another phrase in the same place.
 
         Args:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -45,6 +45,12 @@ class PictureSets:
         """The mean row of each set."""
         weighted = rows[self.pictures] * self.shares.to(rows.dtype)[:, None]
         return rows.new_zeros(self.count, rows.shape[1]).index_add(0, self.sets, weighted)
+
+    def membership(self, pictures: int) -> Bool[Tensor, "sets pictures"]:
+        """Whether each set holds each of a number of pictures."""
+        holds = torch.zeros(self.count, pictures, dtype=torch.bool)
+        holds[self.sets, self.pictures] = True
+        return holds
 
 
 def states_to_pictures(

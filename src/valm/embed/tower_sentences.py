@@ -33,7 +33,10 @@ class SentenceMix(Settings):
     carriers: float = Field(0.7, ge=0, description="Weight of documents with another name put in.")
     captions: float = Field(0.1, ge=0, description="Weight of the pictures' captions.")
     whole_names: float = Field(
-        0.75, ge=0, le=1, description="Share of carriers that get a whole name, not a part or keyword."
+        0.75,
+        ge=0,
+        le=1,
+        description="Share of carriers that get a whole name, not a part or keyword.",
     )
     side_tokens: int = Field(12, ge=0, description="Longest side of a carrier.")
     held_out_fraction: float = Field(

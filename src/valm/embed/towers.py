@@ -22,9 +22,7 @@ class PictureTower(nn.Module):
 
     def __init__(self, inputs: int, hidden: int, width: int):
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.LayerNorm(inputs), nn.Linear(inputs, hidden), nn.GELU(), nn.Linear(hidden, width)
-        )
+        self.layers = nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Linear(hidden, width))
 
     def forward(self, inputs: Float[Tensor, "pictures inputs"]) -> Float[Tensor, "pictures width"]:
         """Vectors of pictures, unit length."""
@@ -60,6 +58,7 @@ class TextTower(nn.Module):
         self, vocabulary_size: int, context_tokens: int, layers: int, width: int, colours: int
     ):
         super().__init__()
+        self.context_tokens = context_tokens
         self.transformer = TextTransformer(
             context_length=context_tokens,
             vocab_size=vocabulary_size,
