@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from valm.report.drawing import canvas, finished, house_style
 from valm.report.exhibits import Figure
-from valm.report.style import INK, NEUTRAL, model_colour, model_label, word_colour
+from valm.report.style import INK, NEUTRAL, model_colour, model_label, readable, word_colour
 
 SMOOTHING_SHARE = 0.04  # of a curve's points, on each side of a point
 
@@ -81,25 +81,24 @@ def _validation(axis: Axes, logs: pl.DataFrame, baseline: str) -> None:
     axis.set_title("Held-out loss against the baseline", fontweight="bold")
 
 
-def encoder_curve(curve: Sequence[Mapping[str, Any]], name: str = "encoder_loss") -> Figure:
-    """The encoder's training loss over its steps.
+def encoder_curves(curve: Sequence[Mapping[str, float]], name: str = "encoder_losses") -> Figure:
+    """The encoder's training losses over its steps, a panel each.
 
     Args:
-        curve: ``{step, loss}``, in order.
+        curve: ``step`` and the mean of each loss since the entry before, in order.
     """
     frame = pl.DataFrame(list(curve), infer_schema_length=None)
+    losses = [column for column in frame.columns if column != "step"]
     with house_style():
-        figure, (axis,) = canvas(2.6)
-        axis.plot(frame["step"], frame["loss"], color=NEUTRAL, linewidth=0.7)
-        axis.plot(frame["step"], smoothed(frame["loss"]), color=model_colour("valm"))
-        axis.set_xlabel("step")
-        axis.set_ylabel("loss")
-        axis.grid(axis="y")
-        return finished(
-            figure,
-            name,
-            "The encoder's loss while it learns to match pictures and text.",
-        )
+        figure, axes = canvas(2.6, 1, len(losses))
+        for loss, axis in zip(losses, axes, strict=True):
+            axis.plot(frame["step"], frame[loss], color=NEUTRAL, linewidth=0.7, alpha=0.7)
+            axis.plot(frame["step"], smoothed(frame[loss]), color=model_colour("valm"))
+            axis.set_title(readable(loss), fontweight="bold")
+            axis.set_xlabel("step")
+            axis.grid(axis="y")
+        axes[0].set_ylabel("loss, nats")
+        return finished(figure, name, "The encoder's losses while it learned; smoothed in colour.")
 
 
 def recall_figure(recall: Sequence[Mapping[str, Any]], name: str = "recall") -> Figure:

@@ -125,7 +125,7 @@ def sections(results: Path) -> list[Section]:
             "encoder",
             "Encoder",
             "One encoder places pictures and the text read so far in the same space; it decides what is retrieved.",
-            [embed.training_curve(results), embed.held_out_recall(results)],
+            [embed.training_curves(results), embed.precision(results)],
             [embed.encoder(results)],
         ),
         Section(

@@ -13,7 +13,7 @@ from valm.core.manifest import Manifest
 from valm.ingest.picture_list import picture_bytes
 from valm.ingest.pixel_colours import colour_histogram
 from valm.ingest.probes import COLOURS
-from valm.report.curves import colour_bars, encoder_curve
+from valm.report.curves import colour_bars, encoder_curves
 from valm.report.exhibits import Exhibit, missing
 from valm.report.numbers import number, percent
 from valm.report.results import Results
@@ -39,28 +39,30 @@ def encoder(results: str | Path) -> Exhibit:
     return table("encoder", caption, pl.DataFrame(rows), labels=labels, right=("value",))
 
 
-def training_curve(results: str | Path) -> Exhibit:
-    """The encoder's loss over its steps."""
+def training_curves(results: str | Path) -> Exhibit:
+    """The encoder's losses over its steps."""
     manifest = _encoder(results)
     curve = manifest.facts.get("training_curve") if manifest else None
     return (
-        encoder_curve(curve) if curve else missing("curve of its encoder: it was not trained here")
+        encoder_curves(curve) if curve else missing("curve of its encoder: it was not trained here")
     )
 
 
-def held_out_recall(results: str | Path) -> Exhibit:
-    """How often the right picture is among the first k for names that the encoder never saw."""
+def precision(results: str | Path) -> Exhibit:
+    """How many of the nearest pictures are right, after names in sentences held out from training."""
     manifest = _encoder(results)
-    recall = manifest.facts.get("held_out_recall") if manifest else None
-    if not recall:
-        return missing("held-out captions of its encoder")
-    frame = pl.DataFrame([{"k": int(k), "recall": share} for k, share in recall.items()]).sort("k")
-    caption = "Names held out from the encoder's training: how often a picture of the name is among the first k."
-    labels = {"k": "k", "recall": "Found, %"}
-    shown = as_text(frame, k=str, recall=percent)
-    return table(
-        "held_out_recall", caption, shown, data=frame, labels=labels, right=("k", "recall")
+    shares = manifest.facts.get("precision_at_4_after_mention") if manifest else None
+    if not shares:
+        return missing("held-out sentences of its encoder")
+    frame = pl.DataFrame([{"tokens_since": int(age), "precision": p} for age, p in shares.items()])
+    caption = (
+        "Sentences held out from the encoder's training: how many of the four nearest pictures show the thing that was"
+        " named, by the number of tokens since the name ended."
     )
+    labels = {"tokens_since": "Tokens since the name", "precision": "Right pictures, %"}
+    shown = as_text(frame, tokens_since=str, precision=percent)
+    right = ("tokens_since", "precision")
+    return table("encoder_precision", caption, shown, data=frame, labels=labels, right=right)
 
 
 def picture_colours(results: str | Path) -> Exhibit:
