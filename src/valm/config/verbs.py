@@ -61,9 +61,9 @@ VERBS: dict[str, Verb] = {
         "evaluate", "valm.evaluate.prepare", ("retrieve.query", "retrieve.top_k", "seed")
     ),
     "evaluate-model": Verb(
-        "evaluate", "valm.evaluate.predict", ("evaluate.controls", "models.variants", "seed")
+        "evaluate", "valm.evaluate.predict", ("evaluate.controls", "models.variants", "models.trunk", "seed")
     ),
-    "score-models": Verb("evaluate", "valm.evaluate.score", ("evaluate", "train.seeds", "seed")),
+    "score-models": Verb("evaluate", "valm.evaluate.score", ("evaluate.statistics", "seed")),
     "run-notebook": Verb("report", "valm.report.notebooks", ("study",)),
     "write-report": Verb("report", "valm.report.page", ("study",)),
 }

@@ -1,0 +1,135 @@
+"""Runs a language model over a task's texts, in batches of equal length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from valm.evaluate.prepared import Requests
+from valm.models.language_model import LanguageModel
+from valm.models.pictures import Pictures
+from valm.retrieve.given import Given
+
+TOKENS_PER_BATCH = 8192
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A model with what its tokens are given to look at.
+
+    Attributes:
+        model: The language model.
+        given: Pictures of every token of the task, or None for a model without pictures.
+        table: Standardised values of the picture base, float32 [rows, V].
+    """
+
+    model: LanguageModel
+    given: Given | None
+    table: Float[Tensor, "rows width"]
+
+    def pictures(self, places: NDArray[np.int64]) -> Pictures | None:
+        """What the tokens at some places (rows of the task's tokens, [batch, tokens]) are given."""
+        if self.given is None:
+            return None
+        mask = torch.from_numpy(self.given.mask[places])
+        if self.given.ids is not None:
+            ids = torch.from_numpy(self.given.ids[places].astype(np.int64))
+            return Pictures(mask=mask, table=self.table, ids=ids, standardised=True)
+        if self.given.values is None:
+            return None
+        return Pictures(mask=mask, vectors=torch.from_numpy(self.given.values[places]).float())
+
+
+@torch.inference_mode()
+def answer_log_probabilities(
+    reader: Reader, requests: Requests, context_tokens: int
+) -> NDArray[np.float32]:
+    """Log-probability of each candidate as the next token of each text: [texts, candidates].
+
+    A text longer than the context keeps its end, where the question is.
+    """
+    answers = np.empty((len(requests), len(requests.choices)), dtype=np.float32)
+    choices = torch.from_numpy(requests.choices)
+    for rows, places in _equal_lengths(requests, context_tokens):
+        ids = torch.from_numpy(requests.tokens[places])
+        logits = reader.model(ids, reader.pictures(places))[:, -1].float()
+        answers[rows] = logits.log_softmax(dim=-1)[:, choices].numpy()
+    return answers
+
+
+def _equal_lengths(
+    requests: Requests, context_tokens: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Rows of texts of one length (cut to the context) and the places of their tokens."""
+    lengths = np.minimum(requests.lengths(), context_tokens)
+    for length in np.unique(lengths):
+        rows = np.flatnonzero(lengths == length)
+        size = max(1, TOKENS_PER_BATCH // int(length))
+        for start in range(0, len(rows), size):
+            batch = rows[start : start + size]
+            ends = requests.offsets[batch + 1]
+            yield batch, ends[:, None] - length + np.arange(length)
+
+
+@dataclass(frozen=True)
+class TokenScores:
+    """Scores of every token of a task's texts but the first of each.
+
+    Attributes:
+        nats: Negative log-probability, float32 [T]; 0 for the first token of a text.
+        is_best: Whether the token is the most likely one, bool [T].
+    """
+
+    nats: NDArray[np.float32]
+    is_best: NDArray[np.bool_]
+
+
+@torch.inference_mode()
+def passage_scores(
+    reader: Reader, requests: Requests, context_tokens: int, stride_tokens: int
+) -> TokenScores:
+    """Score every passage in windows of the context's length.
+
+    Args:
+        stride_tokens: Distance of window starts. Equal to the context: blocks that are scored alone;
+            less: every token but those of a passage's first window has a longer past.
+    """
+    nats = np.zeros(len(requests.tokens), dtype=np.float32)
+    is_best = np.zeros(len(requests.tokens), dtype=np.bool_)
+    for places, scored in _windows(requests, context_tokens, stride_tokens):
+        ids = torch.from_numpy(requests.tokens[places])
+        logits = reader.model(ids, reader.pictures(places)).float()
+        targets = torch.from_numpy(requests.tokens[places + 1])
+        log_probabilities = logits.log_softmax(dim=-1)
+        found = log_probabilities.gather(-1, targets[..., None])[..., 0].numpy()
+        best = (log_probabilities.argmax(dim=-1) == targets).numpy()
+        nats[places[scored] + 1] = -found[scored]
+        is_best[places[scored] + 1] = best[scored]
+    return TokenScores(nats, is_best)
+
+
+def _windows(
+    requests: Requests, context: int, stride: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
+    """Places of input tokens [batch, length], and which of their next tokens are scored here."""
+    by_length: dict[int, list[tuple[int, int]]] = {}
+    for start, end in zip(requests.offsets[:-1], requests.offsets[1:], strict=True):
+        inputs = int(end - start) - 1
+        first, done = 0, 0
+        while done < inputs:
+            length = min(context, inputs - first)
+            by_length.setdefault(length, []).append((int(start) + first, done - first))
+            done = first + length
+            first += stride
+    for length, windows in by_length.items():
+        size = max(1, TOKENS_PER_BATCH // length)
+        for start in range(0, len(windows), size):
+            batch = np.array(windows[start : start + size])
+            steps = np.arange(length)
+            yield batch[:, :1] + steps, steps >= batch[:, 1:]

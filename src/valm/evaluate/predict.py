@@ -1,0 +1,130 @@
+"""``evaluate-model``: every seed of a model answers a task's requests, with its pictures and others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+
+from valm.config.phases import Variant
+from valm.core.atomic import atomic_path
+from valm.core.job import Job
+from valm.core.manifest import read_manifest
+from valm.core.progress import track
+from valm.evaluate.answering import Reader, answer_log_probabilities, passage_scores
+from valm.evaluate.prepare import MEASURED
+from valm.evaluate.prepared import KIND as TASK_KIND
+from valm.evaluate.prepared import Requests, read_requests
+from valm.models.language_model import LanguageModel
+from valm.models.pictures import standardise
+from valm.retrieve.given import give
+from valm.train.checkpoint import load_model
+
+KIND = "predictions"
+OWN = "own"  # the pictures that a model was trained with
+RETRIEVED, NONE = "retrieved", "none"
+
+
+def evaluate_model(
+    job: Job,
+    *,
+    model: str,
+    task: str,
+    request: Path,
+    models: Sequence[Path],
+    vectors: Path,
+    output: Path,
+) -> None:
+    """Write ``<task>.parquet``: what each seed says to each request under each control.
+
+    Args:
+        model: Name of the variant.
+        task: Name of the task.
+        request: Manifest of the prepared task.
+        models: Manifests of the variant's trained models, one a seed.
+        vectors: Manifest of the picture vectors.
+        output: ``<task>.manifest.json`` in the variant's folder.
+    """
+    torch.set_num_threads(job.threads)
+    prepared = read_manifest(request, TASK_KIND)
+    table = output.with_name(f"{task}.parquet")
+    frames = []
+    if prepared.facts["status"] == MEASURED:
+        requests, items = read_requests(request)
+        (variant,) = job.value("models.variants", list[Variant])
+        jobs = [(path, control) for path in models for control in _controls(job, variant)]
+        for path, control in track(jobs, f"{model} on {task}", len(jobs), "runs"):
+            frames.append(_answers(job, variant, path, control, requests, items, vectors))
+    with atomic_path(table) as path:
+        (pl.concat(frames) if frames else pl.DataFrame()).write_parquet(path)
+    job.finish(
+        output,
+        kind=KIND,
+        rows=sum(map(len, frames)),
+        files=[table],
+        parents=[request, vectors, *models],
+        facts={"model": model, "task": task, "status": prepared.facts["status"]},
+    )
+
+
+def _controls(job: Job, variant: Variant) -> list[str]:
+    """Its own pictures, and the study's controls if it was trained on retrieved ones."""
+    controls = job.value("evaluate.controls", list[str])
+    return [OWN, *controls] if variant.pictures == RETRIEVED else [OWN]
+
+
+def _answers(
+    job: Job,
+    variant: Variant,
+    path: Path,
+    control: str,
+    requests: Requests,
+    items: pl.DataFrame,
+    vectors: Path,
+) -> pl.DataFrame:
+    """One model's answers under one control, a row a request (or a passage and context)."""
+    model, info = load_model(path)
+    reader = _reader(job, model, variant.pictures if control == OWN else control, requests, vectors)
+    context = int(job.section["models.trunk"]["context_tokens"])
+    labels = {"seed": pl.lit(int(info["seed"])), "control": pl.lit(control)}
+    if len(requests.choices):
+        answers = answer_log_probabilities(reader, requests, context)
+        columns = {f"choice_{place}": answers[:, place] for place in range(answers.shape[1])}
+        return items.with_columns(**labels, **{k: pl.Series(v) for k, v in columns.items()})
+    return pl.concat(
+        items.with_columns(**labels, **row) for row in _passages(reader, requests, items, context)
+    )
+
+
+def _reader(
+    job: Job, model: LanguageModel, pictures: str, requests: Requests, vectors: Path
+) -> Reader:
+    values = np.load(vectors.with_name("values.npy"), mmap_mode="r", allow_pickle=False)
+    table = standardise(torch.from_numpy(np.array(values)).float())
+    given = None
+    if pictures != NONE:
+        given = give(pictures, requests.ids, requests.values, len(table), job.seed)
+    return Reader(model, given, table)
+
+
+def _passages(
+    reader: Reader, requests: Requests, items: pl.DataFrame, context: int
+) -> Iterator[dict[str, Any]]:
+    """Sums over each passage's tokens: in blocks scored alone, then with a sliding context."""
+    starts = requests.offsets[:-1]
+    last_word = items["last_word_tokens"].to_numpy()
+    ends = requests.offsets[1:] - 1  # of the words; the end of text follows
+    for name, stride in (("alone", context), ("sliding", max(1, context // 2))):
+        scores = passage_scores(reader, requests, context, stride)
+        pieces = [scores.is_best[end - n : end] for end, n in zip(ends, last_word, strict=True)]
+        yield {
+            "context": pl.lit(name),
+            "tokens": pl.Series(requests.lengths() - 1),
+            "nats": pl.Series(np.add.reduceat(scores.nats.astype(np.float64), starts)),
+            "last_piece": pl.Series([bool(piece[-1]) for piece in pieces]),
+            "whole_word": pl.Series([bool(piece.all()) for piece in pieces]),
+        }

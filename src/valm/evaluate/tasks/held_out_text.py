@@ -1,0 +1,46 @@
+"""The study's own test documents: how well is text predicted that nobody trained on?
+
+"perplexity" leaves the colour notes out; they have a metric of their own, since pictures can tell
+what they say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from valm.evaluate.definitions import Decode, Passage, TextTask
+from valm.evaluate.perplexity_task import PERPLEXITY
+from valm.ingest.tokens import TokenStream
+
+NOTES = "colour_notes"
+MAXIMUM_DOCUMENTS = 1200
+
+
+class HeldOutText(TextTask):
+    """Documents of the test split, the first in the stream's (shuffled) order."""
+
+    licence = "as the sources of the training text"
+    definitions = (
+        *PERPLEXITY,
+        *(
+            replace(each, metric="perplexity_colour_notes", part=NOTES, text=f"Notes. {each.text}")
+            for each in PERPLEXITY
+        ),
+    )
+
+    def passages(
+        self, raw: Mapping[str, Path], test: TokenStream, decode: Decode
+    ) -> Iterator[Passage]:
+        """One passage a document."""
+        for number in range(min(len(test.sources), MAXIMUM_DOCUMENTS)):
+            start, end = test.documents[number], test.documents[number + 1] - 1
+            text = decode(np.asarray(test.tokens[start:end]).tolist())
+            source = test.source_names[test.sources[number]]
+            yield Passage(str(number), text, NOTES if source == NOTES else "")
+
+
+PLUGIN = HeldOutText()
