@@ -247,7 +247,7 @@ class Optimiser(Settings):
     """AdamW and its schedule."""
 
     learning_rate: float = Field(2e-3, gt=0, description="Peak learning rate.")
-    warmup_steps: int = Field(60, ge=0, description="Linear warm-up from zero.")
+    warmup_steps: int = Field(100, ge=0, description="Linear warm-up from zero.")
     schedule: Literal["cosine", "inverse_sqrt"] = Field(
         "cosine", description="After warm-up: cosine to 10 %, or inverse square root (the paper)."
     )
@@ -259,19 +259,19 @@ class Optimiser(Settings):
 class Train(Settings):
     """How every variant is trained."""
 
-    seeds: list[int] = Field([1, 2], min_length=1, description="One model of each variant a seed.")
-    steps: int = Field(800, ge=1, description="Optimiser steps.")
+    seeds: list[int] = Field([1, 2, 3], min_length=1, description="One model of each variant a seed.")
+    steps: int = Field(1500, ge=1, description="Optimiser steps.")
     sequences_per_step: int = Field(16, ge=1, description="Sequences in one step's batch.")
     precision: Literal["float32", "bfloat16"] = Field(
         "bfloat16", description="Autocast type of the forward pass; weights stay float32."
     )
     optimiser: Optimiser = Field(default_factory=Optimiser, description="AdamW and schedule.")
-    validate_every_steps: int = Field(200, ge=1, description="Steps between validation losses.")
+    validate_every_steps: int = Field(250, ge=1, description="Steps between validation losses.")
     validation_tokens: int = Field(8192, ge=1, description="Validation tokens used during training.")
     metrics_every_steps: int = Field(
         10, ge=1, description="Steps averaged in one line of metrics.jsonl."
     )
-    checkpoint_every_steps: int = Field(100, ge=1, description="Steps between checkpoints.")
+    checkpoint_every_steps: int = Field(250, ge=1, description="Steps between checkpoints.")
 
 
 # --- evaluate and report -----------------------------------------------------------------------

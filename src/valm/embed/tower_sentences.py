@@ -181,8 +181,9 @@ def _draw_sentence(
     whole = generator.random() < mix.whole_names or not len(sentences.parts)
     number = int(_pick(sentences.whole_names if whole else sentences.parts, generator))
     phrase = _pick(sentences.forms[number], generator)
-    before, after = generator.integers(side + 1, size=2)
-    return _pick(sentences.carriers, generator).around(phrase, number, int(before), int(after))
+    # Short ones more often, so that more names are seen.
+    before, after = (int((side + 1) * share**2) for share in generator.random(2))
+    return _pick(sentences.carriers, generator).around(phrase, number, before, after)
 
 
 def _pick(items: Any, generator: np.random.Generator) -> Any:

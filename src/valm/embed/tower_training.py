@@ -29,8 +29,8 @@ POINTS_OF_CURVE = 20
 class TextTraining(Settings):
     """How the text tower is trained, against the pictures' finished vectors."""
 
-    steps: int = Field(500, ge=1, description="Optimiser steps.")
-    windows_per_step: int = Field(64, ge=1, description="Windows of packed sentences a step.")
+    steps: int = Field(600, ge=1, description="Optimiser steps.")
+    windows_per_step: int = Field(32, ge=1, description="Windows of packed sentences a step.")
     learning_rate: float = Field(2e-3, gt=0, description="Peak learning rate of AdamW.")
     weight_decay: float = Field(0.05, ge=0, description="Decoupled weight decay of matrices.")
     temperature: float = Field(0.05, gt=0, description="Temperature of the softmax over pictures.")
@@ -85,7 +85,8 @@ def start_from_phrases(
     known = counts > 0
     width = embedding.shape[1]
     embedding.normal_(0.0, 0.3)
-    embedding[known] = nn.functional.normalize(sums[known], dim=-1) * width**0.5
+    # A token that ends many phrases, part of many words, starts from a short mean.
+    embedding[known] = sums[known] / counts[known, None] * width**0.5
     tower.transformer.positional_embedding.normal_(0.0, 0.1)
     tower.transformer.text_projection.copy_(torch.eye(width))
 

