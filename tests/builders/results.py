@@ -328,27 +328,27 @@ BEYOND_COLOUR = 0.004  # what every other task differs by: nothing that an inter
 
 
 def scores(story: Story) -> pl.DataFrame:
-    """``scores.parquet``: legacy and corrected, each model and each control of VaLM; one task is unavailable."""
+    """``scores.parquet``: both definitions, two seeds, VaLM's controls; one task is unavailable."""
     rows = []
     for task, (metric, unit, chance, majority, n) in TASKS.items():
         for definition in ("legacy", "corrected"):
             for model, control in _contestants():
-                value, half = _value(story, task, model, control), story.half_width / 2
-                if unit == "perplexity":
-                    value, half = 60 * (1 - value / 10), 0.6
-                rows.append(
-                    {
-                        "task": task, "metric": metric, "definition": definition, "version": 1, "model": model,
-                        "control": control, "seed": -1, "value": value, "low": value - half, "high": value + half,
-                        "n": n, "chance": chance, "majority": majority, "higher_is_better": unit == "share",
-                        "unit": unit, "status": "measured", "note": "", "licence": "Apache-2.0",
-                    }
-                )  # fmt: skip
-    unavailable = {
-        "task": "color_terms", "metric": "accuracy", "definition": "corrected", "version": 1, "model": "valm",
-        "control": "own", "seed": -1, "value": None, "low": None, "high": None, "n": 0, "chance": None,
-        "majority": None, "higher_is_better": True, "unit": "share", "status": "unavailable",
-        "note": "its data could not be reached", "licence": "",
+                for seed, shift in ((1, -0.01), (2, 0.01), (-1, 0.0)):
+                    value, half = _value(story, task, model, control) + shift, story.half_width / 2
+                    if unit == "perplexity":
+                        value, half = 60 * (1 - value / 10), 0.6
+                    rows.append(
+                        {
+                            "task": task, "metric": metric, "definition": definition, "version": 1, "model": model,
+                            "control": control, "seed": seed, "value": value, "low": value - half,
+                            "high": value + half, "n": n, "chance": chance, "majority": majority,
+                            "higher_is_better": unit == "share", "unit": unit, "status": "measured",
+                            "note": f"What {metric} is.", "licence": "Apache-2.0",
+                        }
+                    )  # fmt: skip
+    unavailable = dict.fromkeys(rows[0]) | {
+        "task": "color_terms", "metric": "accuracy", "definition": "corrected", "version": 1, "seed": -1,
+        "status": "unavailable", "note": "its data could not be reached", "licence": "",
     }  # fmt: skip
     return pl.DataFrame([*rows, unavailable], infer_schema_length=None)
 
@@ -356,7 +356,10 @@ def scores(story: Story) -> pl.DataFrame:
 def comparisons(story: Story) -> pl.DataFrame:
     """``comparisons.parquet``: VaLM against each opponent of the story, on each task."""
     rows = []
-    for task, (metric, unit, *_, n) in TASKS.items():
+    kinds = [
+        (*kind, definition) for kind in TASKS.items() for definition in ("legacy", "corrected")
+    ]
+    for task, (metric, unit, *_, n), definition in kinds:
         for opponent in story.gains:
             model, control = opponent.split(":")
             gain = _value(story, task, "valm", "own") - _value(story, task, model, control)
@@ -365,7 +368,7 @@ def comparisons(story: Story) -> pl.DataFrame:
             shown = abs(gain) > story.half_width
             rows.append(
                 {
-                    "task": task, "metric": metric, "definition": "corrected", "first_model": "valm",
+                    "task": task, "metric": metric, "definition": definition, "first_model": "valm",
                     "first_control": "own", "second_model": model, "second_control": control,
                     "difference": gain, "low": gain - story.half_width, "high": gain + story.half_width,
                     "p": 0.0005 if shown else 0.4, "p_holm": 0.002 if shown else 0.8, "n": n, "seeds": 2,
@@ -391,12 +394,38 @@ def _per_prompt(story: Story) -> pl.DataFrame:
     rows = [
         {
             "task": task, "metric": "accuracy", "definition": definition, "model": model, "control": control,
-            "seed": -1, "prompt": f"prompt {number}: the color of [ITEM] is", "n": 100,
+            "seed": seed, "prompt": f"prompt {number}: the color of [ITEM] is", "n": 100,
             "value": float(np.clip(_value(story, task, model, control) + generator.normal(0, 0.04), 0, 1)),
         }
         for task in ("colour", "memory_color")
         for definition in ("legacy", "corrected")
         for model, control in _contestants()
+        for seed in (1, 2)
         for number in range(9)
     ]  # fmt: skip
+    return pl.DataFrame(rows)
+
+
+def _answers(story: Story, model: str) -> pl.DataFrame:
+    """``colour.parquet``: log-probabilities of the candidates, higher for what the model knows."""
+    generator = np.random.default_rng(3)
+    rows = []
+    for item, colour in [("", ""), *OBJECTS.items()]:
+        for prompt in ("The color of THING is", "What is the color of THING?"):
+            for seed in (1, 2):
+                places = generator.normal(0, 1, len(RGB))
+                gold = list(RGB).index(colour) if item else -1
+                if item:
+                    places[gold] += 10 * _value(story, "colour", model, "own") - 1
+                labels = {
+                    "item": item,
+                    "prompt": prompt,
+                    "answer": gold,
+                    "part": "",
+                    "seed": seed,
+                    "control": "own",
+                }
+                rows.append(
+                    labels | {f"choice_{place}": value for place, value in enumerate(places)}
+                )
     return pl.DataFrame(rows)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from valm.report.comparisons import Comparison, Verdict
-from valm.report.findings import Findings, Score, Setting, findings
+from valm.report.findings import Evidence, Findings, Score, Setting, findings
 
 SETTING = Setting(
     trained_with={
@@ -24,6 +24,7 @@ OPPONENTS = {
     "text_state": ("valm_text_state", "own"),
     "permuted": ("valm", "permuted"),
 }
+NO_EVIDENCE = Evidence()
 GAIN, OPEN, LOSS = 0.08, 0.01, -0.08
 ALL_GAIN = dict.fromkeys(OPPONENTS, GAIN)
 
@@ -38,14 +39,17 @@ def compared(opponent: str, difference: float, task: str = "colour") -> Comparis
 
 
 def said(
-    differences: Mapping[str, float], *more: Comparison, setting: Setting = SETTING
+    differences: Mapping[str, float],
+    *more: Comparison,
+    setting: Setting = SETTING,
+    legacy: Evidence = NO_EVIDENCE,
 ) -> Findings:
     rows = [compared(opponent, difference) for opponent, difference in differences.items()]
     scores = {
         ("colour", "valm", "own"): Score(0.29, 0.26, 0.32, majority=0.21),
         ("colour", "gpt2_star", "own"): Score(0.21, 0.18, 0.24, majority=0.21),
     }
-    return findings(setting, [*rows, *more], scores)
+    return findings(setting, Evidence([*rows, *more], scores), legacy)
 
 
 def text(found: Findings) -> str:
@@ -75,7 +79,7 @@ def test_what_was_not_compared_is_unknown() -> None:
     assert "that their content is the reason is not shown" in found.headline
     assert "No model trained on random pictures was compared" in text(found)
     assert "compares no model" in said({"random": GAIN}).headline
-    assert "no comparison that could tell" in findings(SETTING, [], {}).headline
+    assert "no comparison that could tell" in findings(SETTING, NO_EVIDENCE, NO_EVIDENCE).headline
 
 
 @pytest.mark.parametrize(
@@ -102,7 +106,7 @@ def test_verdict(
 
 def test_an_interval_that_fails_the_corrected_test_is_not_called_zero() -> None:
     row = replace(compared("none", 0.05), p_holm=0.2)
-    found = findings(SETTING, [row], {})
+    found = findings(SETTING, Evidence([row]), NO_EVIDENCE)
     assert "after correction for the number of tests no difference is shown" in text(found)
 
 
@@ -130,7 +134,7 @@ def test_majority_is_compared_by_interval() -> None:
         (0.2, 0.3, "that VaLM does better [20.0, 30.0] is not shown"),
     ):
         scores = {("colour", "valm", "own"): Score((low + high) / 2, low, high, majority=0.22)}
-        assert words in text(findings(SETTING, rows, scores))
+        assert words in text(findings(SETTING, Evidence(rows, scores), NO_EVIDENCE))
 
 
 def test_beyond_colour_only_what_is_shown_gets_a_number() -> None:
@@ -141,3 +145,13 @@ def test_beyond_colour_only_what_is_shown_gets_a_number() -> None:
         in paragraph
     )
     assert "On shape of things no difference is shown" in paragraph
+
+
+def test_the_official_metric_is_told_beside() -> None:
+    row = replace(compared("none", OPEN), definition="legacy")
+    scores = {("colour", "valm", "own"): Score(0.2, 0.1, 0.3, majority=0.23)}
+    paragraph = text(said(ALL_GAIN, legacy=Evidence([row], scores)))
+    assert (
+        "By the official metric, uncalibrated, the difference to GPT-2* is +1.0 points" in paragraph
+    )
+    assert "VaLM scores 20.0 %, a constant answer 23.0 %." in paragraph

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 import polars as pl
 
+CORRECTED, LEGACY = "corrected", "legacy"
+MEASURED = "measured"
+OWN = "own"  # the pictures that a model was trained with
+POOLED = -1  # the seed of rows that pool all seeds
 LEVEL = 0.05  # a Holm-corrected p above it is "not shown"
 
 
@@ -89,17 +94,36 @@ def headline_metrics(scores: pl.DataFrame) -> dict[str, str]:
     if scores.is_empty():
         return {}
     measured = scores.filter(
-        (pl.col("definition") == "corrected")
-        & (pl.col("status") == "measured")
+        (pl.col("definition") == CORRECTED)
+        & (pl.col("status") == MEASURED)
         & ~pl.col("metric").str.contains("dev")
     )
     first = measured.unique(["task"], keep="first", maintain_order=True)
     return dict(first.select("task", "metric").iter_rows())
 
 
-def headlines(comparisons: list[Comparison], scores: pl.DataFrame) -> list[Comparison]:
-    """The comparisons that findings speak of: corrected, on each task's headline metric."""
+def headline_rows(
+    frame: pl.DataFrame, definition: str = CORRECTED, metrics: Mapping[str, str] | None = None
+) -> pl.DataFrame:
+    """The measured rows of each task's headline metric under one definition.
+
+    Args:
+        frame: Scores, or rows of the same ``task, metric, definition``.
+        definition: "corrected" or "legacy".
+        metrics: The headline metrics; those of ``frame`` if it holds the scores.
+    """
+    known = headline_metrics(frame) if metrics is None else metrics
+    names = {"task": list(known), "metric": list(known.values())}
+    named = pl.DataFrame(names, schema=dict.fromkeys(names, pl.String))
+    rows = frame.filter(pl.col("definition") == definition)
+    return rows.join(named, on=["task", "metric"], how="semi", maintain_order="left")
+
+
+def headlines(
+    comparisons: list[Comparison], scores: pl.DataFrame, definition: str = CORRECTED
+) -> list[Comparison]:
+    """The comparisons of one definition on each task's headline metric, in the tasks' order."""
     metrics = headline_metrics(scores)
     return [
-        c for c in comparisons if c.definition == "corrected" and metrics.get(c.task) == c.metric
+        c for c in comparisons if c.definition == definition and metrics.get(c.task) == c.metric
     ]

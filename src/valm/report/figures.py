@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 
-from valm.report.comparisons import Comparison, Verdict
+from valm.report.comparisons import POOLED, Comparison, Verdict
 from valm.report.drawing import canvas, finished, house_style
 from valm.report.exhibits import Figure
 from valm.report.numbers import scaled
@@ -61,10 +61,10 @@ def score_panels(scores: pl.DataFrame, name: str = "scores") -> Figure:
     """One panel a task: every model and control with its interval; chance and majority as lines.
 
     Args:
-        scores: Rows of one definition and metric a task, pooled over seeds, of unit "share".
+        scores: Rows of one definition and metric a task, of unit "share": pooled, and of each seed.
     """
     caption = (
-        "Corrected scores in percent with intervals. The dashed line is chance, the dotted line what always giving the"
+        "Corrected scores in percent with intervals; the small dots below are the seeds. The dashed line is chance, the dotted line what always giving the"
         " most frequent answer would score."
     )
     return _panels(scores, _scores, name, caption)
@@ -102,6 +102,10 @@ def _panels(frame: pl.DataFrame, draw: Draw, name: str, caption: str) -> Figure:
 def _scores(axis: Axes, scores: pl.DataFrame, rivals: Sequence[tuple[str, str]]) -> None:
     for row in scores.to_dicts():
         rival = (row["model"], row["control"])
+        if row["seed"] != POOLED:
+            value, place = 100 * row["value"], rivals.index(rival) + 0.3
+            axis.plot(value, place, "o", color=model_colour(*rival), markersize=2.6, alpha=0.8)
+            continue
         middle, low, high = (100 * row[column] for column in ("value", "low", "high"))
         _mark(axis, rivals.index(rival), middle, low, high, model_colour(*rival))
     for column, dashes in (("chance", (4, 3)), ("majority", (1, 2))):

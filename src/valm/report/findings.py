@@ -39,6 +39,19 @@ class Score:
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """Headline comparisons and scores under one definition of the metrics.
+
+    Attributes:
+        comparisons: On each task's headline metric.
+        scores: By task, model and control.
+    """
+
+    comparisons: Sequence[Comparison] = ()
+    scores: Mapping[tuple[str, str, str], Score] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Setting:
     """What the sentences need to know of the study.
 
@@ -64,19 +77,15 @@ class Findings:
     key: tuple[Comparison, ...]
 
 
-def findings(
-    setting: Setting,
-    comparisons: Sequence[Comparison],
-    scores: Mapping[tuple[str, str, str], Score],
-) -> Findings:
+def findings(setting: Setting, corrected: Evidence, legacy: Evidence) -> Findings:
     """Say what the study shows.
 
     Args:
         setting: Facts about the study.
-        comparisons: Corrected comparisons on each task's headline metric.
-        scores: By task, model and control.
+        corrected: What the findings rest on.
+        legacy: What the official metrics say, which is told beside it.
     """
-    mine = [c for c in comparisons if setting.trained_with.get(c.first[0]) == "retrieved"]
+    mine = [c for c in corrected.comparisons if setting.trained_with.get(c.first[0]) == "retrieved"]
     task = next((t for t in COLOUR_TASKS if any(c.task == t for c in mine)), None)
     if task is None:
         return Findings(
@@ -92,8 +101,9 @@ def findings(
         what_it_is(setting),
         " ".join(
             [
-                *(_sentence(role, roles.get(role), scores) for role in Role),
-                _majority(key[0], scores),
+                *(_sentence(role, roles.get(role), corrected.scores) for role in Role),
+                _majority(key[0], corrected.scores),
+                _legacy(roles.get(Role.NO_PICTURES), legacy),
             ]
         ),
         _other_colour_tasks(task, mine, setting),
@@ -189,13 +199,13 @@ def _sentence(
     first, second = (scores.get((c.task, *side)) for side in (c.first, c.second))
     name = model_label(*c.first)
     if role is Role.NO_PICTURES:
-        values = ""
+        values = f" differs by {difference(c)}"
         if first and second:
             values = (
-                f" is right in {score(first.value, c.unit)} % of its answers and {model_label(*c.second)} in"
+                f" scores {score(first.value, c.unit)} % and {model_label(*c.second)}"
                 f" {score(second.value, c.unit)} %, a difference of {difference(c)}"
             )
-        return f"On {_task_in_text(c)}, {name}{values or f' differs by {difference(c)}'}: {outcome(c)}."
+        return f"On {_task_in_text(c)}, {name}{values}: {outcome(c)}."
     text = {
         Role.RANDOM: "Against the same model trained on random pictures, which has the same parameters but nothing"
         f" to learn from them, the difference is {difference(c)}: {outcome(c)}.",
@@ -228,6 +238,24 @@ def _majority(c: Comparison, scores: Mapping[tuple[str, str, str], Score]) -> st
     return f"{constant}; that {model_label(*c.first)} does better {interval(own.low, own.high, c.unit)} is not shown."
 
 
+def _legacy(corrected: Comparison | None, legacy: Evidence) -> str:
+    """What the official metric says of the same pair on the same task."""
+    found = [
+        c
+        for c in legacy.comparisons
+        if corrected
+        and (c.task, c.first, c.second) == (corrected.task, corrected.first, corrected.second)
+    ]
+    if not found:
+        return ""
+    (c,) = found
+    own = legacy.scores.get((c.task, *c.first))
+    constant = ""
+    if own and own.majority is not None:
+        constant = f"; {model_label(*c.first)} scores {score(own.value, c.unit)} %, a constant answer {score(own.majority, c.unit)} %"
+    return f"By the official metric, uncalibrated, the difference to {model_label(*c.second)} is {difference(c)}: {outcome(c)}{constant}."
+
+
 def _other_colour_tasks(main: str, mine: Sequence[Comparison], setting: Setting) -> str:
     """The other colour sets, which the history of the recipe has seen, reported once."""
     parts = []
@@ -258,7 +286,7 @@ def _beyond_colour(mine: Sequence[Comparison], setting: Setting) -> str:
         and role_of(c.second, setting) in (Role.NO_PICTURES, Role.RANDOM)
     ]
     shown = [
-        f"{task_label(c.task).lower()}, {difference(c)} {_against(c, setting)} ({c.verdict})"
+        f"{_named(c)}, {difference(c)} {_against(c, setting)} ({c.verdict})"
         for c in rest
         if c.verdict is not Verdict.OPEN
     ]
@@ -271,6 +299,12 @@ def _beyond_colour(mine: Sequence[Comparison], setting: Setting) -> str:
             f"On {names} no difference is shown against models without pictures or with random ones, in either direction."
         )
     return " ".join(parts)
+
+
+def _named(c: Comparison) -> str:
+    """The task, and the metric where it is no share of right answers."""
+    name = task_label(c.task).lower()
+    return name if c.unit == "share" else f"{name} ({c.metric})"
 
 
 def _listed(parts: Sequence[str]) -> str:
@@ -291,14 +325,14 @@ def _against(c: Comparison, setting: Setting) -> str:
 
 def _task_in_text(c: Comparison) -> str:
     if c.task == "colour":
-        return f"the project's own colour probe ({number(c.n)} paired items, none used to choose the recipe)"
-    return f"{task_label(c.task)} ({number(c.n)} paired items)"
+        return f"the test half of the project's own colour probe ({number(c.n)} things, none used to choose the recipe)"
+    return f"{task_label(c.task)} ({number(c.n)} things)"
 
 
 def _reading(c: Comparison) -> str:
     return (
-        "Differences are paired by item and pooled over the prompts and"
-        f" {c.seeds} {'seed' if c.seeds == 1 else 'seeds'} of each model; intervals come from resampling the items,"
-        " and p values are corrected by Holm's method. The models are small and few: an effect is shown for"
-        " these models on these items, no further."
+        f"Scores are pooled over prompts and {c.seeds} {'seed' if c.seeds == 1 else 'seeds'} of each model before"
+        " items are compared in pairs; intervals come from resampling the items, not the seeds, whose own scores"
+        " stand beside. P values are corrected by Holm's method. The models are small: an effect is shown for these"
+        " models on these items, no further."
     )

@@ -89,7 +89,11 @@ def sections(results: Path) -> list[Section]:
             "Every task, with the metric as the official code computes it and as we correct it. A score means little"
             " alone: read it against the controls, and against what a constant answer would score.",
             [evaluate.summary(results), evaluate.score_figure(results)],
-            [evaluate.scores_table(results), evaluate.comparisons(results)],
+            [
+                evaluate.scores_table(results),
+                evaluate.definitions(results),
+                evaluate.comparisons(results),
+            ],
         ),
         Section(
             "answers",

@@ -7,14 +7,13 @@ from typing import Any
 
 import polars as pl
 
-from valm.report.comparisons import Comparison, Verdict
+from valm.report.comparisons import CORRECTED, LEGACY, MEASURED, POOLED, Comparison, Verdict
 from valm.report.exhibits import Table
-from valm.report.numbers import NOTHING, number, probability, score, with_interval
+from valm.report.numbers import NOTHING, number, plain, probability, score, with_interval
 from valm.report.style import model_label, readable, task_label
-from valm.report.tables import table
+from valm.report.tables import as_text, table
 
-POOLED = -1
-DEFINITIONS = ("legacy", "corrected")
+DEFINITIONS = (LEGACY, CORRECTED)
 UNITS = {"share": "%", "perplexity": "perplexity", "nats": "nats"}
 
 
@@ -27,7 +26,7 @@ def results_table(scores: pl.DataFrame, name: str = "results") -> Table:
     pooled = scores.filter(pl.col("seed") == POOLED)
     shown: list[dict[str, str]] = []
     for (task, metric), rows in pooled.group_by("task", "metric", maintain_order=True):
-        measured = rows.filter(pl.col("status") == "measured")
+        measured = rows.filter(pl.col("status") == MEASURED)
         group = f"{task_label(str(task))} · {readable(str(metric)).lower()}"
         if measured.is_empty():
             note = rows["note"][0] or "not measured"
@@ -71,7 +70,7 @@ def summary_table(scores: pl.DataFrame, name: str = "summary") -> Table:
             mine = next((r for r in shown if r["model"] == row["model"]), None)
             if mine is None:
                 shown.append(mine := {"model": row["model"]})
-            mine[task] = row["corrected"]
+            mine[task] = row[CORRECTED]
     units = {row["task"]: UNITS.get(row["unit"], row["unit"]) for row in scores.to_dicts()}
     labels = {"model": "Model"} | {task: f"{task_label(task)}, {units[task]}" for task in tasks}
     caption = "Corrected scores, pooled over prompts and seeds, with intervals; the last rows are what needs no model."
@@ -105,6 +104,22 @@ def _constants(measured: pl.DataFrame) -> list[dict[str, str]]:
     return rows
 
 
+def definition_table(scores: pl.DataFrame, name: str = "definitions") -> Table:
+    """What each metric measures: the sentence that the task states."""
+    measured = scores.filter(pl.col("status") == MEASURED)
+    frame = measured.select("task", "metric", "definition", "note", "licence").unique(
+        maintain_order=True
+    )
+    shown = as_text(
+        frame, task=task_label, metric=readable, definition=str, note=str, licence=plain
+    )
+    labels = {
+        "task": "Task", "metric": "Metric", "definition": "Definition", "note": "What it measures",
+        "licence": "Licence of its data",
+    }  # fmt: skip
+    return table(name, "What each metric measures.", shown, data=frame, labels=labels)
+
+
 def comparison_table(comparisons: Sequence[Comparison], name: str = "comparisons") -> Table:
     """Every tested pair: difference, interval, Holm-corrected p, and what it allows to be said."""
     shown = [
@@ -128,7 +143,7 @@ def comparison_table(comparisons: Sequence[Comparison], name: str = "comparisons
         for c in comparisons
     ]  # fmt: skip
     caption = (
-        "Paired differences; p values are corrected by Holm's method over all tests of the study. A star marks what"
+        "Paired differences; p values are corrected by Holm's method over all tests of one definition. A star marks what"
         " is shown: the interval excludes zero and the corrected p is at most 0.05."
     )
     labels = {

@@ -9,28 +9,42 @@ import polars as pl
 
 from valm.core.manifest import Manifest
 from valm.report import provenance
+from valm.report.answers import counted_answers
 from valm.report.chapters.evaluate import read_scores
 from valm.report.chapters.ingest import COLOUR_NOTES
-from valm.report.comparisons import Verdict, headline_metrics, headlines, read_comparisons
+from valm.report.comparisons import (
+    CORRECTED,
+    LEGACY,
+    MEASURED,
+    OWN,
+    POOLED,
+    Verdict,
+    headline_rows,
+    headlines,
+    read_comparisons,
+)
 from valm.report.costs import PHASES, rule_costs
 from valm.report.exhibits import Exhibit, Passage, missing, paragraphs
 from valm.report.figures import confusion, differences
-from valm.report.findings import COLOUR_TASKS, Findings, Score, Setting, findings
+from valm.report.findings import COLOUR_TASKS, Evidence, Findings, Score, Setting, findings
 from valm.report.numbers import duration, interval, number, size, with_interval
 from valm.report.results import Results
-from valm.report.score_tables import POOLED
 from valm.report.style import model_label, readable
 from valm.report.tables import as_text, table
 
 MIB = 1 << 20
+PROBE = "colour"
 
 
 def read_findings(results: str | Path) -> Findings:
     """What the study's scores and comparisons allow to be said."""
     study = Results(Path(results))
     scores = read_scores(study)
-    tested = read_comparisons(study.frame("evaluate", "comparisons.parquet"), scores)
-    return findings(_setting(study, scores), headlines(tested, scores), _score_map(scores))
+    return findings(
+        _setting(study, scores),
+        _evidence(study, scores, CORRECTED),
+        _evidence(study, scores, LEGACY),
+    )
 
 
 def text(results: str | Path) -> Exhibit:
@@ -60,16 +74,26 @@ def verdicts(results: str | Path) -> Exhibit:
 def colour_differences(results: str | Path) -> Exhibit:
     """The differences on all colour tasks, with intervals."""
     study = Results(Path(results))
-    scores = read_scores(study)
-    tested = read_comparisons(study.frame("evaluate", "comparisons.parquet"), scores)
-    colour = [c for task in COLOUR_TASKS for c in headlines(tested, scores) if c.task == task]
+    found = _evidence(study, read_scores(study), CORRECTED).comparisons
+    colour = [c for task in COLOUR_TASKS for c in found if c.task == task]
     return differences(colour) if colour else missing("tested differences on a colour task")
 
 
 def colour_confusion(results: str | Path) -> Exhibit:
-    """Which colours the models name for things of each colour."""
-    answers = Results(Path(results)).frame("evaluate", "answers.parquet")
-    return missing("stored answers on a colour task") if answers.is_empty() else confusion(answers)
+    """Which colours a model without pictures and one with retrieved ones name for things of each."""
+    study = Results(Path(results))
+    task = study.manifest("evaluate", "tasks", PROBE)
+    trained = _trained_with(study)
+    shown = [
+        name for kind in ("none", "retrieved") for name, given in trained.items() if given == kind
+    ]
+    tables = {
+        name: study.frame("evaluate", "predictions", name, f"{PROBE}.parquet") for name in shown
+    }
+    own = {(name, OWN): t.filter(pl.col("control") == OWN) for name, t in tables.items() if len(t)}
+    if task is None or not own:
+        return missing("stored answers of the colour probe")
+    return confusion(counted_answers(own, task.facts["choices"]))
 
 
 def costs(results: str | Path) -> Exhibit:
@@ -142,15 +166,18 @@ def versions(results: str | Path) -> Exhibit:
 def _setting(study: Results, scores: pl.DataFrame) -> Setting:
     tokens = study.manifest("ingest", "tokens", "tokens")
     listed = study.manifest("ingest", "pictures", "list")
-    missed = scores.filter(pl.col("status") != "measured") if len(scores) else scores
+    missed = scores.filter(pl.col("status") != MEASURED) if len(scores) else scores
     return Setting(
-        trained_with={
-            m.facts["variant"]: m.facts["pictures"] for m in study.manifests("train").values()
-        },
+        trained_with=_trained_with(study),
         notes_share=_notes_share(tokens) if tokens else 0.0,
         pictures=listed.rows if listed else 0,
         unavailable={row["task"]: row["note"] for row in missed.to_dicts()},
     )
+
+
+def _trained_with(study: Results) -> dict[str, str]:
+    """What each model was given in training, by model."""
+    return {m.facts["variant"]: m.facts["pictures"] for m in study.manifests("train").values()}
 
 
 def _notes_share(tokens: Manifest) -> float:
@@ -160,18 +187,18 @@ def _notes_share(tokens: Manifest) -> float:
     return notes["tokens"] / train["tokens"] if notes else 0.0
 
 
-def _score_map(scores: pl.DataFrame) -> dict[tuple[str, str, str], Score]:
-    """Pooled scores on each task's headline metric, by task, model and control."""
-    metrics = headline_metrics(scores)
-    if not metrics:
-        return {}
-    rows = scores.filter(
-        (pl.col("seed") == POOLED) & (pl.col("definition") == "corrected")
-    ).to_dicts()
-    return {
+def _evidence(study: Results, scores: pl.DataFrame, definition: str) -> Evidence:
+    """Comparisons and pooled scores on each task's headline metric."""
+    tested = read_comparisons(study.frame("evaluate", "comparisons.parquet"), scores)
+    rows = (
+        headline_rows(scores, definition).filter(pl.col("seed") == POOLED)
+        if len(scores)
+        else scores
+    )
+    found = {
         (row["task"], row["model"], row["control"]): Score(
             row["value"], row["low"], row["high"], row["majority"]
         )
-        for row in rows
-        if metrics.get(row["task"]) == row["metric"]
+        for row in rows.to_dicts()
     }
+    return Evidence(headlines(tested, scores, definition), found)
