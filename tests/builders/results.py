@@ -305,6 +305,12 @@ def _evaluate(root: Path, story: Story) -> None:
         files.append(root / "evaluate" / f"{name}.parquet")
         files[-1].parent.mkdir(parents=True, exist_ok=True)
         frame.write_parquet(files[-1])
+    facts = {"choices": list(RGB), "status": "measured"}
+    _manifest(root, "evaluate/tasks/colour", "task", 0, [], facts)
+    for model in MODELS:
+        answers = root / "evaluate" / "predictions" / model / "colour.parquet"
+        answers.parent.mkdir(parents=True)
+        _answers(story, model).write_parquet(answers)
     _manifest(
         root,
         "evaluate/scores",

@@ -3,11 +3,13 @@
 import re
 from pathlib import Path
 
+import polars as pl
 import pytest
 from builders.results import Story, write_results
 
 from valm.core.job import Job
 from valm.core.manifest import verify_files
+from valm.report.answers import counted_answers
 from valm.report.costs import rule_costs, training_costs
 from valm.report.curves import smoothed
 from valm.report.describe import describe
@@ -39,6 +41,7 @@ def test_page_is_whole_and_its_contents_lead_somewhere(results: Path, html: str)
     anchors = set(re.findall(r'\bid="([^"]+)"', html))
     targets = re.findall(r'href="#([^"]+)"', html)
     assert "retrieved" in targets
+    assert "This study has no" not in html
     assert set(targets) <= anchors
     assert 'href="notebooks/01_ingest.html"' in html
     assert (
@@ -69,6 +72,20 @@ def test_figures_follow_the_theme_and_name_no_date(results: Path, html: str) -> 
         assert not re.search(r"dc:date|20\d\d-\d\d-\d\d|Matplotlib|/tmp", svg)
 
 
+def test_answers_are_counted_after_calibration() -> None:
+    labels = {"seed": 1, "prompt": "p", "part": ""}
+    frame = pl.DataFrame(
+        [
+            labels | {"item": "", "answer": -1, "choice_0": -1.0, "choice_1": -3.0},
+            labels | {"item": "a", "answer": 0, "choice_0": -2.0, "choice_1": -3.5},
+            labels | {"item": "b", "answer": 0, "choice_0": -1.0, "choice_1": -3.5},
+            labels | {"item": "c", "answer": 0, "choice_0": 0.0, "choice_1": -9.0, "part": "dev"},
+        ]
+    )
+    counted = counted_answers({("valm", "own"): frame}, ["red", "blue"]).drop("model", "control")
+    assert sorted(counted.iter_rows()) == [("red", "blue", 1), ("red", "red", 1)]
+
+
 def test_headline_follows_the_scores(tmp_path: Path) -> None:
     none = dict.fromkeys(Story().gains, 0.0)
     assert "does not show that looking at pictures helps" in write(
@@ -96,8 +113,6 @@ def test_costs_are_relative_to_the_baseline(results: Path) -> None:
 
 
 def test_smoothing_keeps_constants_and_ends() -> None:
-    import polars as pl
-
     assert smoothed(pl.Series([3.0] * 40)).to_list() == pytest.approx([3.0] * 40)
     line = pl.Series([float(i) for i in range(60)])
     assert smoothed(line).to_list() == pytest.approx(line.to_list())
