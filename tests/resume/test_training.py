@@ -16,8 +16,8 @@ from builders.streams import Streams, make_streams, training_job
 
 from valm.core.manifest import read_manifest
 from valm.errors import ConfigError, IntegrityError, ValmError
-from valm.train.checkpoint import load_model
 from valm.train.fit import train_model
+from valm.train.saved_model import load_model
 from valm.train.training import Training
 
 DROPOUT = {"trunk": {"dropout": 0.1}}

@@ -20,11 +20,8 @@ from torch import Tensor, nn
 from valm.errors import InputError
 from valm.ingest.archives import read_members
 
-PACKAGE = "pip_efficientnet_lite0"
 ARCHITECTURE = "tf_efficientnet_lite0"
 MAXIMUM_WEIGHT_BYTES = 64 << 20
-POOLED_WIDTH, CLASSES = 1280, 1000
-NETWORK_WIDTH = POOLED_WIDTH + CLASSES
 CENTRE, SCALE = 127.5, 127.5  # pixel values 0..255 become -1..1, as the network was trained
 
 

@@ -15,18 +15,13 @@ from PIL import Image
 from torch import nn
 
 from valm.config.phases import Features
+from valm.core.growing_table import GrowingTable
 from valm.core.job import Job
 from valm.core.manifest import read_manifest
 from valm.core.progress import Tracker
 from valm.embed.batches import batches
-from valm.embed.feature_network import (
-    NETWORK_WIDTH,
-    PACKAGE,
-    as_input,
-    load_feature_network,
-    network_features,
-)
-from valm.embed.resumable_table import ResumableTable
+from valm.embed.feature_layout import FEATURE_WIDTH, NETWORK_WIDTH, PACKAGE
+from valm.embed.feature_network import as_input, load_feature_network, network_features
 from valm.errors import SourceError
 from valm.ingest.picture_decoding import on_white
 from valm.ingest.picture_list import iterate_transparent_pictures
@@ -37,7 +32,6 @@ from valm.ingest.sources import raw_path
 KIND = "features"
 PICTURES_PER_BLOCK = 256  # what a killed run loses at most
 PICTURES_PER_BATCH = 16  # more leave the processor's cache: a third slower a picture
-FEATURE_WIDTH = NETWORK_WIDTH + len(COLOURS)
 
 
 def extract_features(job: Job, *, pictures: Path, raw: Sequence[Path], output: Path) -> None:
@@ -57,7 +51,7 @@ def extract_features(job: Job, *, pictures: Path, raw: Sequence[Path], output: P
     torch.set_num_threads(job.threads)
     parents = [pictures, *raw]
     with job.work(parents) as work, Tracker("extracting features", count, "pictures") as tracker:
-        table = ResumableTable(work, count, {"features": FEATURE_WIDTH})
+        table = GrowingTable(work, count, {"features": (FEATURE_WIDTH, np.float16)})
         tracker.advance(table.done)
         for block in batches(
             iterate_transparent_pictures(pictures, table.done), PICTURES_PER_BLOCK
@@ -72,6 +66,7 @@ def extract_features(job: Job, *, pictures: Path, raw: Sequence[Path], output: P
             parents=parents,
             facts={"network_width": NETWORK_WIDTH, "colours": list(COLOURS), "dtype": "float16"},
         )
+        table.remove()
 
 
 def _package(raw: Sequence[Path]) -> Path:

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from valm.ingest.nouns import plural
 from valm.embed.words import COLOUR_WORDS, WORD
+from valm.ingest.nouns import plural
 
 LONGEST_PHRASE_WORDS = 4
 # A word names a thing if its phrase mostly ends with it: "snow" before a comma, a verb, a

@@ -6,7 +6,6 @@ vector of their own find their pictures in seconds, and are where the text tower
 
 from __future__ import annotations
 
-
 import torch
 from jaxtyping import Float
 from pydantic import Field

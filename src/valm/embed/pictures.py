@@ -48,7 +48,7 @@ def embed_pictures(
                 "key_width": loaded.key_width,
                 "value_width": loaded.value_width,
                 "dtype": "float16",
-                "keys_have_unit_length": True,
+                "keys_have_unit_length": made.facts.get("keys_have_unit_length", True),
                 "encoder": made.facts["encoder"],
                 "weights_sha256": sorted(f.sha256 for f in made.files.values()),
             },

@@ -16,13 +16,12 @@ from valm.core.job import Job
 from valm.core.manifest import read_manifest
 from valm.core.progress import track
 from valm.evaluate.answering import Reader, answer_log_probabilities, passage_scores
-from valm.evaluate.prepare import MEASURED
 from valm.evaluate.prepared import KIND as TASK_KIND
-from valm.evaluate.prepared import Requests, read_requests
+from valm.evaluate.prepared import MEASURED, Requests, read_requests
 from valm.models.language_model import LanguageModel
 from valm.models.pictures import standardise
 from valm.retrieve.given import give
-from valm.train.checkpoint import load_model
+from valm.train.saved_model import load_model
 
 KIND = "predictions"
 OWN = "own"  # the pictures that a model was trained with

@@ -17,14 +17,12 @@ from valm.core.manifest import read_manifest
 from valm.embed.encoder import load_encoder
 from valm.errors import ConfigError
 from valm.evaluate.definitions import TASKS, ChoiceTask, Task, TextTask
-from valm.evaluate.prepared import KIND, Requests, write_requests
+from valm.evaluate.prepared import KIND, MEASURED, UNAVAILABLE, Requests, write_requests
 from valm.ingest.sources import raw_path
 from valm.ingest.tokenizer import Tokenizer, load_tokenizer
 from valm.ingest.tokens import TokenStream
 from valm.retrieve.index import Searcher
 from valm.retrieve.neighbours import look_up
-
-MEASURED, UNAVAILABLE = "measured", "unavailable"
 
 
 def prepare_task(

@@ -16,6 +16,7 @@ from valm.core.manifest import read_manifest
 from valm.errors import InputError
 
 KIND = "task"
+MEASURED, UNAVAILABLE = "measured", "unavailable"  # a task whose data cannot be had stays listed
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ from valm.evaluate.metrics import (
 )
 from valm.evaluate.predict import KIND as PREDICTIONS_KIND
 from valm.evaluate.predict import OWN
-from valm.evaluate.prepare import MEASURED
 from valm.evaluate.prepared import KIND as TASK_KIND
+from valm.evaluate.prepared import MEASURED
 from valm.evaluate.statistics import ItemScores, holm, interval, paired_difference, pooled
 
 POOLED = -1  # the seed of rows that pool all seeds

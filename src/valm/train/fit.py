@@ -24,11 +24,12 @@ from valm.models.fusion import Fusion, make_fusion
 from valm.models.initialise import initialise
 from valm.models.language_model import LanguageModel
 from valm.models.trunk import TrunkConfig
-from valm.train.checkpoint import KIND, PlainCheckpoints, newest_checkpoint, save_model
+from valm.train.checkpoint import PlainCheckpoints, newest_checkpoint
 from valm.train.inputs import TRAIN, VALID, PictureFiles, open_inputs
 from valm.train.memory import keep_freed_memory
 from valm.train.metrics import forget_after
 from valm.train.recorder import Recorder
+from valm.train.saved_model import KIND, save_model
 from valm.train.training import Training
 
 HISTORY = "metrics.jsonl"

@@ -24,7 +24,7 @@ from valm.core.atomic import atomic_path
 from valm.core.job import Job
 from valm.core.seeding import derive_seed
 from valm.embed.encoder import EncoderKind, PictureVectors, Sources, TokenStates
-from valm.embed.feature_network import NETWORK_WIDTH
+from valm.embed.feature_layout import NETWORK_WIDTH
 from valm.embed.mentions import find_mentions
 from valm.embed.picture_training import PictureTraining, train_picture_tower
 from valm.embed.retrieval_check import precision_after_mentions, states_of

@@ -1,0 +1,219 @@
+"""An encoder that is given: any open_clip model, by its name and a checkpoint file with its sha256.
+
+The paper's is RN50x16 (VALM.md 3.1): each token's state goes through the text transformer, its last
+layer norm and the text projection, at all positions and not only at the end of text, on which CLIP
+was trained. A state depends on its past only, so the end of text that CLIP puts behind a chunk
+changes no state and is left out; the start of text takes the first of the model's positions.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+from jaxtyping import Float, Int
+from open_clip.transform import PreprocessCfg, image_transform_v2
+from pydantic import Field
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from valm.config.base import Settings
+from valm.core.atomic import atomic_path, write_json
+from valm.core.digest import sha256_file
+from valm.core.job import Job
+from valm.core.manifest import read_manifest
+from valm.core.registry import did_you_mean
+from valm.embed.batches import batches
+from valm.embed.encoder import EncoderKind, PictureVectors, Sources, TokenStates
+from valm.embed.towers import text_states
+from valm.errors import ConfigError, InputError, IntegrityError
+from valm.ingest.picture_list import iterate_pictures
+
+# open_clip's own layout of a model's folder, which it reads back under the name "local-dir:".
+WEIGHTS, CONFIG = "open_clip_model.safetensors", "open_clip_config.json"
+START_OF_TEXT = 49_406
+WHERE = "embed.encoder.params"
+
+
+class Params(Settings):
+    """Which model, and which of its outputs are kept."""
+
+    model: str = Field(
+        "RN50x16-quickgelu",
+        description="open_clip's name of the model; OpenAI's weights need the -quickgelu ones.",
+    )
+    model_config_file: str | None = Field(
+        None, description="JSON file of a model that open_clip does not ship; its stem is the name."
+    )
+    checkpoint: str = Field(description="File of the weights: .safetensors, or a .pt state dict.")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="The checkpoint's sha256.")
+    normalise: bool = Field(
+        True, description="Pictures' vectors of unit length; the official scripts leave them as is."
+    )
+    pictures_per_batch: int = Field(32, ge=1, description="Pictures embedded at once.")
+
+
+class OpenClipEncoder:
+    """A frozen open_clip model."""
+
+    def __init__(self, model: nn.Module, params: Params):
+        self.model, self.params = model.eval().requires_grad_(False), params
+        # CLIP keeps its text transformer's parts itself, CustomTextCLIP in a module of its own.
+        self._text = getattr(model, "text", model)
+        width = self._text.text_projection.shape[1]
+        self.key_width = self.value_width = int(width)
+        self.context_tokens = len(self._text.positional_embedding) - 1
+        self._as_input = image_transform_v2(
+            PreprocessCfg(**open_clip.get_model_preprocess_cfg(model)), is_train=False
+        )
+
+    @torch.inference_mode()
+    def encode_tokens(self, ids: Int[Tensor, "windows tokens"]) -> TokenStates:
+        """The projected state of every token; ids are CLIP's, without start and end of text."""
+        start = ids.new_full((len(ids), 1), START_OF_TEXT)
+        states = text_states(self._text, torch.cat([start, ids], dim=1))[:, 1:]
+        projected = (states @ self._text.text_projection).float()
+        keys = functional.normalize(projected, dim=-1)
+        return TokenStates(keys, keys if self.params.normalise else projected)
+
+    @torch.inference_mode()
+    def encode_pictures(self, pictures: Sequence[Any]) -> Float[Tensor, "pictures width"]:
+        """Vectors of RGB pictures (PIL images)."""
+        inputs = torch.stack([self._as_input(picture) for picture in pictures])
+        vectors = self.model.encode_image(inputs).float()
+        return functional.normalize(vectors, dim=-1) if self.params.normalise else vectors
+
+
+class OpenClip(EncoderKind):
+    """Takes over a model and its checkpoint."""
+
+    parameters = Params
+
+    def make(
+        self, job: Job, params: Params, sources: Sources, folder: Path
+    ) -> tuple[Sequence[Path], dict[str, Any]]:
+        """Verify the checkpoint, load it safely, and keep it as tensors with the model's config.
+
+        Raises:
+            ConfigError: The model is unknown, is not causal, or has another vocabulary.
+            InputError: The checkpoint is missing, unsafe, or another model's.
+            IntegrityError: Its bytes differ from the sha256.
+        """
+        config = _model_config(params)
+        model = _new_model(params)
+        text = getattr(model, "text", model)
+        _check_text(text, config, read_manifest(sources.tokenizer, "tokenizer").facts, params)
+        _load_checkpoint(model, params)
+        with atomic_path(folder / WEIGHTS) as path:
+            save_file({k: v.contiguous().clone() for k, v in model.state_dict().items()}, path)
+        preprocess = open_clip.get_model_preprocess_cfg(model)
+        write_json(folder / CONFIG, {"model_cfg": config, "preprocess_cfg": preprocess})
+        encoder = OpenClipEncoder(model, params)
+        return [folder / WEIGHTS, folder / CONFIG], {
+            "key_width": encoder.key_width,
+            "value_width": encoder.value_width,
+            "context_tokens": encoder.context_tokens,
+            "keys_have_unit_length": params.normalise,
+            "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        }
+
+    def load(self, folder: Path, facts: Mapping[str, Any]) -> OpenClipEncoder:
+        """Load the model from open_clip's own layout; tensors only, nothing is fetched."""
+        params = Params.model_validate(facts["params"])
+        return OpenClipEncoder(open_clip.create_model(f"local-dir:{folder}"), params)
+
+    def embed(
+        self, encoder: OpenClipEncoder, pictures: Path, features: Path | None, first_id: int
+    ) -> Iterator[PictureVectors]:
+        """Decode and embed the remaining pictures, batch by batch."""
+        stream = (picture for _, picture in iterate_pictures(pictures, first_id))
+        for batch in batches(stream, encoder.params.pictures_per_batch):
+            vectors = encoder.encode_pictures(batch)
+            yield PictureVectors(vectors.numpy(), vectors.numpy())
+
+
+def _model_config(params: Params) -> dict[str, Any]:
+    """The named model's configuration.
+
+    Raises:
+        ConfigError: open_clip does not know it, or parts of it would be fetched from a hub.
+    """
+    if params.model_config_file is not None:
+        if not Path(params.model_config_file).is_file():
+            raise ConfigError(f"there is no file {params.model_config_file!r}", where=WHERE)
+        open_clip.add_model_config(params.model_config_file)
+    known = open_clip.list_models()
+    if params.model not in known:
+        raise ConfigError(
+            f"open_clip has no model {params.model!r}",
+            where=f"{WHERE}.model",
+            cure=did_you_mean(params.model, known),
+        )
+    config: dict[str, Any] = open_clip.get_model_config(params.model)
+    if "hf_model_name" in config["text_cfg"]:
+        raise ConfigError(
+            f"the text tower of {params.model!r} comes from a hub and is not causal",
+            where=f"{WHERE}.model",
+            cure="choose a model with open_clip's own text transformer",
+        )
+    return config
+
+
+def _new_model(params: Params) -> nn.Module:
+    model: nn.Module = open_clip.create_model(params.model, pretrained=None, pretrained_text=False)
+    return model
+
+
+def _check_text(
+    text: Any, config: Mapping[str, Any], tokenizer: Mapping[str, Any], params: Params
+) -> None:
+    """The model must read the study's ids, strictly from left to right."""
+    if tokenizer["kind"] != "clip":
+        raise ConfigError(
+            "open_clip models read CLIP's vocabulary",
+            where="ingest.tokenizer.kind",
+            cure="set ingest.tokenizer.kind to clip",
+        )
+    if text.token_embedding.num_embeddings <= START_OF_TEXT:
+        raise ConfigError(f"{params.model!r} has another vocabulary than CLIP's", where=WHERE)
+    extra = config["text_cfg"].get("embed_cls", False)
+    if text.attn_mask is None or extra or not isinstance(text.text_projection, Tensor):
+        raise ConfigError(
+            f"the text tower of {params.model!r} has no causal state with a projection at all"
+            " positions",
+            where=f"{WHERE}.model",
+            cure="choose a model of CLIP's kind",
+        )
+
+
+def _load_checkpoint(model: nn.Module, params: Params) -> None:
+    """Load the weights without running code of the file."""
+    path = Path(params.checkpoint)
+    if not path.is_file():
+        raise InputError(
+            "the checkpoint is missing", where=path, cure=f"correct {WHERE}.checkpoint"
+        )
+    found = sha256_file(path)
+    if found != params.sha256:
+        raise IntegrityError(
+            f"the checkpoint has sha256 {found}, the configuration states {params.sha256}",
+            where=path,
+            cure="fetch it again, or correct the configuration",
+        )
+    cure = "save its state dict, of the model named, as .safetensors"
+    if path.suffix not in (".safetensors", ".pt", ".pth", ".bin"):
+        raise InputError(f"weights of the kind {path.suffix!r} are not read", where=path, cure=cure)
+    try:
+        open_clip.load_checkpoint(model, str(path), strict=True, weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, SafetensorError, EOFError, KeyError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"unsafe or unfit weights: {reason}", where=path, cure=cure) from error
+
+
+PLUGIN = OpenClip()
