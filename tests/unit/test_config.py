@@ -80,9 +80,7 @@ def test_a_verb_is_handed_only_what_it_reads() -> None:
 
 def test_training_one_model_reads_neither_the_others_nor_the_list_of_seeds() -> None:
     small = Study()
-    other = small.model_copy(
-        update={"train": small.train.model_copy(update={"seeds": [1, 2, 3]})}
-    )
+    other = small.model_copy(update={"train": small.train.model_copy(update={"seeds": [1, 2, 3]})})
     assert section_for(small, "train-model", model="valm") == section_for(
         other, "train-model", model="valm"
     )
