@@ -16,6 +16,7 @@ from typing import Any
 import open_clip
 import torch
 from jaxtyping import Float, Int
+from open_clip.factory import load_state_dict
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from pydantic import Field
 from safetensors import SafetensorError
@@ -39,6 +40,11 @@ from valm.ingest.picture_list import iterate_pictures
 WEIGHTS, CONFIG = "open_clip_model.safetensors", "open_clip_config.json"
 START_OF_TEXT = 49_406
 WHERE = "embed.encoder.params"
+# What torch and safetensors raise on damaged files, on pickles with more than tensors (which run
+# no code under weights_only), and on tensors of another model.
+UNFIT = (
+    pickle.UnpicklingError, RuntimeError, SafetensorError, EOFError, AttributeError, StopIteration,
+)  # fmt: skip
 
 
 class Params(Settings):
@@ -62,10 +68,10 @@ class Params(Settings):
 class OpenClipEncoder:
     """A frozen open_clip model."""
 
-    def __init__(self, model: nn.Module, params: Params):
+    def __init__(self, model: Any, params: Params):
         self.model, self.params = model.eval().requires_grad_(False), params
         # CLIP keeps its text transformer's parts itself, CustomTextCLIP in a module of its own.
-        self._text = getattr(model, "text", model)
+        self._text: Any = getattr(model, "text", model)
         width = self._text.text_projection.shape[1]
         self.key_width = self.value_width = int(width)
         self.context_tokens = len(self._text.positional_embedding) - 1
@@ -86,7 +92,7 @@ class OpenClipEncoder:
     def encode_pictures(self, pictures: Sequence[Any]) -> Float[Tensor, "pictures width"]:
         """Vectors of RGB pictures (PIL images)."""
         inputs = torch.stack([self._as_input(picture) for picture in pictures])
-        vectors = self.model.encode_image(inputs).float()
+        vectors: Tensor = self.model.encode_image(inputs).float()
         return functional.normalize(vectors, dim=-1) if self.params.normalise else vectors
 
 
@@ -210,8 +216,9 @@ def _load_checkpoint(model: nn.Module, params: Params) -> None:
     if path.suffix not in (".safetensors", ".pt", ".pth", ".bin"):
         raise InputError(f"weights of the kind {path.suffix!r} are not read", where=path, cure=cure)
     try:
-        open_clip.load_checkpoint(model, str(path), strict=True, weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, SafetensorError, EOFError, KeyError) as error:
+        # Not open_clip.load_checkpoint: it stretches positions of another length in silence.
+        model.load_state_dict(load_state_dict(str(path), weights_only=True), strict=True)
+    except UNFIT as error:
         reason = str(error).partition("\n")[0]
         raise InputError(f"unsafe or unfit weights: {reason}", where=path, cure=cure) from error
 
