@@ -105,41 +105,18 @@ def recall_figure(recall: Sequence[Mapping[str, Any]], name: str = "recall") -> 
     """What each index finds of what exact search finds, and what it costs in bytes and speed."""
     with house_style():
         figure, (found, cost) = canvas(2.9, 1, 2)
-        colours = [
-            model_colour("valm"),
-            model_colour("valm_random"),
-            model_colour("valm_text_state"),
-        ]
+        colours = [model_colour(name) for name in ("valm", "valm_random", "valm_text_state")]
         for place, index in enumerate(recall):
             colour = colours[place % len(colours)]
-            at = sorted(index["recall"].items(), key=lambda pair: int(pair[0]))
-            found.plot(
-                [k for k, _ in at],
-                [100 * share for _, share in at],
-                "o-",
-                color=colour,
-                label=index["index"],
-            )
-            cost.plot(
-                index["bytes_per_vector"],
-                index["queries_per_second"],
-                "o",
-                color=colour,
-                markersize=8,
-            )
-            cost.annotate(
-                index["index"], (index["bytes_per_vector"], index["queries_per_second"]),
-                xytext=(8, 6), textcoords="offset points", color=INK,
-            )  # fmt: skip
-        found.set(xlabel="k", ylabel="recall@k, %", ylim=(0, 105))
+            at = sorted((int(k), 100 * share) for k, share in index["recall"].items())
+            found.plot(*zip(*at, strict=True), "o-", color=colour, label=index["index"])
+            point = index["bytes_per_vector"], index["queries_per_second"]
+            cost.plot(*point, "o", color=colour, markersize=8)
+        found.set(xlabel="k", ylabel="recall@k, %", xlim=(0, None), ylim=(0, 105))
         found.legend(loc="lower right")
-        cost.set(
-            xlabel="bytes a vector",
-            ylabel="queries a second",
-            xscale="log",
-            yscale="log",
-        )
-        cost.margins(0.35)
+        cost.margins(0.25)
+        cost.set(xlabel="bytes a vector", ylabel="queries a second", xlim=(0, None), ylim=(0, None))
+        cost.yaxis.set_major_formatter("{x:,.0f}")
         for axis in (found, cost):
             axis.grid(True)
         caption = "Left: the share of the k nearest pictures that an index finds. Right: what it takes to store and to search."

@@ -147,7 +147,7 @@ def _private_kernel() -> Iterator[None]:
             "-f",
             "{connection_file}",
         ]
-        options = ["--HistoryManager.enabled=False", "--IPKernelApp.log_level=ERROR"]
+        options = ["--HistoryManager.enabled=False", "--IPKernelApp.log_level=CRITICAL"]
         kernel = {
             "argv": command + options,
             "display_name": "Python 3",
