@@ -74,6 +74,11 @@ class Metric:
     scores: Mapping[Rival, Mapping[int, ItemScores]]
     baselines: Baselines
 
+    @property
+    def has_items(self) -> bool:
+        """False for a part of a task that the study does not have, such as notes in its test text."""
+        return any(scores.items for by_seed in self.scores.values() for scores in by_seed.values())
+
 
 def score_models(
     job: Job, *, predictions: Sequence[Path], requests: Sequence[Path], output: Path
@@ -97,6 +102,8 @@ def score_models(
         frames = _frames(predictions, task["task"])
         for definition in task["definitions"]:
             metric = _metric(task, definition, frames)
+            if not metric.has_items:
+                continue
             scores += _score_rows(metric, settings, job.seed)
             comparisons += _comparison_rows(metric, settings, job.seed)
             prompts += _prompt_rows(metric, frames)
