@@ -260,7 +260,7 @@ class Train(Settings):
     """How every variant is trained."""
 
     seeds: list[int] = Field([1, 2, 3], min_length=1, description="One model of each variant a seed.")
-    steps: int = Field(1500, ge=1, description="Optimiser steps.")
+    steps: int = Field(1000, ge=1, description="Optimiser steps.")
     sequences_per_step: int = Field(16, ge=1, description="Sequences in one step's batch.")
     precision: Literal["float32", "bfloat16"] = Field(
         "bfloat16", description="Autocast type of the forward pass; weights stay float32."
