@@ -17,8 +17,16 @@ import grimp
 from valm.core.digest import digest_data, sha256_text
 
 PACKAGE = "valm"
-# What every verb passes through and what cannot change a result: parsing, logs, progress, errors.
-SILENT = ("valm.cli", "valm.errors", "valm.core.progress", "valm.core.logs", "valm.core.fingerprint")
+# What every verb passes through and what cannot change a result: parsing, logs, progress, errors;
+# and the settings models, whose values reach a verb in its section.
+SILENT = (
+    "valm.cli",
+    "valm.config",
+    "valm.errors",
+    "valm.core.fingerprint",
+    "valm.core.logs",
+    "valm.core.progress",
+)
 
 
 @cache
