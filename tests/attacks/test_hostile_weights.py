@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 import timm
 import torch
-
-from tests.builders.open_clip_models import (
+from builders.open_clip_models import (
     encoder_job,
     manifest_of,
     parameters,
     saved,
     tiny_model,
 )
+
 from valm.embed.feature_network import ARCHITECTURE, load_feature_network
 from valm.embed.make import make_encoder
 from valm.errors import InputError, IntegrityError, ValmError

@@ -8,15 +8,15 @@ import numpy as np
 import open_clip
 import pytest
 import torch
-
-from tests.builders.open_clip_models import (
+from builders.open_clip_models import (
     encoder_job,
     manifest_of,
     parameters,
     saved,
     tiny_model,
 )
-from tests.builders.pictures import drawn_list
+from builders.pictures import drawn_list
+
 from valm.embed.encoder import load_encoder
 from valm.embed.encoders.open_clip import OpenClipEncoder, Params
 from valm.embed.make import make_encoder

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import timm
@@ -36,14 +37,15 @@ def load_feature_network(package: Path) -> nn.Module:
             tensors of another network.
     """
     weights = _state_dict(package)
-    network = timm.create_model(ARCHITECTURE, pretrained=False)
+    network: Any = timm.create_model(ARCHITECTURE, pretrained=False)
     wanted = network.state_dict()
     ours = [(name.rpartition(".")[2], value.shape) for name, value in wanted.items()]
     theirs = [(name.rpartition(".")[2], value.shape) for name, value in weights.items()]
     if ours != theirs:
         raise InputError(f"the weights do not fit {ARCHITECTURE}", where=package)
     network.load_state_dict(dict(zip(wanted, weights.values(), strict=True)))
-    return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    frozen: nn.Module = network.eval().requires_grad_(False)
+    return frozen.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def _state_dict(package: Path) -> dict[str, Tensor]:
@@ -74,7 +76,7 @@ def as_input(pictures: list[Image.Image], side: int) -> Float[Tensor, "pictures 
 
 @torch.inference_mode()
 def network_features(
-    network: nn.Module, pictures: Float[Tensor, "pictures 3 side side"], precision: torch.dtype
+    network: Any, pictures: Float[Tensor, "pictures 3 side side"], precision: torch.dtype
 ) -> Float[Tensor, "pictures features"]:
     """The pooled features (1280) and the square root of the ImageNet posterior (1000), float32.
 

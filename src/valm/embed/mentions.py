@@ -29,7 +29,8 @@ TELLS_NOTHING = frozenset(
     "is are was were be more very too as not being been to who that which or they it".split()
 )
 EVIDENCE, THING_SHARE = 3, 0.42
-COMMONEST_SHARE = 1.5e-3  # words above this share of the text name nothing in particular
+# Words above this share of the text, and this count, name nothing in particular.
+COMMONEST_SHARE, COMMON_COUNT = 1.5e-3, 20
 NAMELESS = COLOUR_WORDS | {"color", "colour"}
 MOST_PICTURES_OF_A_KEYWORD = 50  # "nature" is a keyword of hundreds
 
@@ -122,7 +123,7 @@ def _things(text: Iterable[Sequence[str]]) -> Callable[[str], bool]:
             if before not in TELLS_NOTHING:
                 seen[word] += 1
                 last[word] += after in ENDS_A_PHRASE or not WORD.fullmatch(after)
-    most = COMMONEST_SHARE * sum(count.values())
+    most = max(COMMON_COUNT, COMMONEST_SHARE * sum(count.values()))
 
     def is_thing(phrase: str) -> bool:
         if " " in phrase:

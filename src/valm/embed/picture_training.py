@@ -82,7 +82,8 @@ def train_picture_tower(
                 pictures[spoken_of], states, positive[spoken_of], scale
             ).mean()
             optimiser.zero_grad(set_to_none=True)
-            (loss + settings.picture_to_text_weight * back).backward()
+            total = loss + settings.picture_to_text_weight * back
+            total.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             tracker.advance(note=f"loss {float(loss.detach()):.3f}")
     return functional.normalize(phrases.detach(), dim=-1)

@@ -31,7 +31,7 @@ def precision_after_mentions(
     Only whole names count: what a keyword means is not certain. Where a name has fewer than 4
     pictures, these are what can be found.
     """
-    whole = set(sentences.whole_names.tolist())
+    whole = set(sentences.whole_names)
     hits: dict[int, list[float]] = {age: [] for age in range(LONGEST_AGE + 1)}
     for batch in batches(sentences.held_out, SENTENCES_PER_BATCH):
         cut = [sentence.until(encoder.context_tokens) for sentence in batch]

@@ -39,7 +39,8 @@ class PictureSets:
         sets = np.repeat(np.arange(len(members)), sizes)
         shares = np.repeat(1 / sizes, sizes).astype(np.float32)
         pictures = np.concatenate(members).astype(np.int64)
-        return cls(*map(torch.from_numpy, (sets, pictures, shares)), len(members))
+        tensors = [torch.from_numpy(part) for part in (sets, pictures, shares)]
+        return cls(tensors[0], tensors[1], tensors[2], len(members))
 
     def means(self, rows: Float[Tensor, "pictures width"]) -> Float[Tensor, "sets width"]:
         """The mean row of each set."""
@@ -91,4 +92,5 @@ def colour_divergence(
     predicted: Float[Tensor, "states colours"], wanted: Float[Tensor, "states colours"]
 ) -> Float[Tensor, "states"]:
     """Kullback-Leibler divergence of predicted colour shares (as logarithms) from wanted ones."""
-    return (torch.special.xlogy(wanted, wanted) - wanted * predicted).sum(dim=-1)
+    divergence: Tensor = torch.special.xlogy(wanted, wanted) - wanted * predicted
+    return divergence.sum(dim=-1)

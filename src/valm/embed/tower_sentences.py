@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,8 @@ from valm.embed.sentences import (
 )
 from valm.embed.words import WordReader
 from valm.ingest.tokenizer import Tokenizer
+
+T = TypeVar("T")
 
 
 class SentenceMix(Settings):
@@ -74,8 +76,8 @@ class Sentences:
     forms: list[list[NDArray[np.int64]]]
     captions: list[Sentence]
     members: list[NDArray[np.int64]]
-    whole_names: NDArray[np.int64]
-    parts: NDArray[np.int64]
+    whole_names: list[int]
+    parts: list[int]
 
 
 def collect_sentences(
@@ -111,8 +113,8 @@ def collect_sentences(
         phrase_forms(mentions, tokenizer),
         captions,
         [*mentions.pictures, *caption_members],
-        np.flatnonzero(mentions.exact),
-        np.flatnonzero(~mentions.exact),
+        np.flatnonzero(mentions.exact).tolist(),
+        np.flatnonzero(~mentions.exact).tolist(),
     )
 
 
@@ -179,12 +181,12 @@ def _draw_sentence(
     if kind == 2:
         return _pick(sentences.captions, generator)
     whole = generator.random() < mix.whole_names or not len(sentences.parts)
-    number = int(_pick(sentences.whole_names if whole else sentences.parts, generator))
+    number = _pick(sentences.whole_names if whole else sentences.parts, generator)
     phrase = _pick(sentences.forms[number], generator)
     # Short ones more often, so that more names are seen.
     before, after = (int((side + 1) * share**2) for share in generator.random(2))
     return _pick(sentences.carriers, generator).around(phrase, number, before, after)
 
 
-def _pick(items: Any, generator: np.random.Generator) -> Any:
+def _pick(items: Sequence[T], generator: np.random.Generator) -> T:
     return items[int(generator.integers(len(items)))]

@@ -126,7 +126,7 @@ def train_text_tower(
                 losses = text_losses(tower, targets, windows, settings, generator)
             total = losses["pictures"] + settings.colour_weight * losses["colours"]
             optimiser.zero_grad(set_to_none=True)
-            total.backward()
+            total.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(tower.parameters(), 1.0)
             optimiser.step()
             for name, loss in losses.items():

@@ -39,7 +39,8 @@ def text_states(
     length = ids.shape[1]
     states = text.token_embedding(ids) + text.positional_embedding[:length]
     mask = text.attn_mask[:length, :length]
-    return text.ln_final(text.transformer(states, attn_mask=mask))
+    final: Tensor = text.ln_final(text.transformer(states, attn_mask=mask))
+    return final
 
 
 class TextTower(nn.Module):

@@ -58,7 +58,7 @@ def orthonormal(rows: int, columns: int, seed: int, name: str) -> Float[Tensor, 
     """A fixed matrix whose shorter side is orthonormal: a projection that keeps distances."""
     generator = torch.Generator().manual_seed(derive_seed(seed, "values", name))
     noise = torch.randn(max(rows, columns), min(rows, columns), generator=generator)
-    matrix = torch.linalg.qr(noise).Q
+    matrix: Tensor = torch.linalg.qr(noise).Q
     return matrix if rows >= columns else matrix.T
 
 

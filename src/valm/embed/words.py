@@ -42,8 +42,8 @@ class WordReader:
         texts = [self._texts[token] for token in ids]
         ends = np.cumsum([len(text) for text in texts])
         found = list(WORD_OR_SIGN.finditer("".join(texts).lower()))
-        first = np.searchsorted(ends, [match.start() for match in found], side="right")
         last = np.searchsorted(ends, [match.end() - 1 for match in found], side="right")
+        first = np.concatenate([[0], last[:-1] + 1]) if found else last  # spaces lead their word
         return Words([match.group() for match in found], first, last)
 
     def without_colours(self, ids: NDArray[np.int64], always: bool = False) -> NDArray[np.int64]:
