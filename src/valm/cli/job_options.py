@@ -19,7 +19,8 @@ Section = Annotated[
     str, typer.Option(help="The verb's config section as JSON; empty: taken from --config.")
 ]
 ConfigFiles = Annotated[
-    list[Path], typer.Option("--config", help="Configuration files, the later merged over the earlier.")
+    list[Path],
+    typer.Option("--config", help="Configuration files, the later merged over the earlier."),
 ]
 Code = Annotated[str, typer.Option(help="Code fingerprint; empty: computed.")]
 Threads = Annotated[int, typer.Option(help="Threads the job may use.")]

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from valm.cli import evaluate, embed, ingest, report, retrieve, tools, train
+from valm.cli import embed, evaluate, ingest, report, retrieve, tools, train
 from valm.core.logs import logger
 from valm.errors import ValmError
 

@@ -94,7 +94,9 @@ def key_table() -> str:
     """A Markdown table of every key: type, default, meaning, and the verbs that read it."""
     rows = []
     for path, field, default in _leaves(Study, Study(), ""):
-        readers = [name for name, verb in VERBS.items() if any(_covers(r, path) for r in verb.reads)]
+        readers = [
+            name for name, verb in VERBS.items() if any(_covers(r, path) for r in verb.reads)
+        ]
         cells = [f"`{path}`", _type_name(field.annotation), default, field.description or ""]
         rows.append("| " + " | ".join([*cells, ", ".join(f"`{r}`" for r in readers)]) + " |")
     return README_HEADER + "\n".join(rows) + "\n"
@@ -120,7 +122,15 @@ def _leaves(
         else:
             known = value is not None or (defaults is None and not field.is_required())
             shown = value if defaults is not None else field.get_default(call_default_factory=True)
-            yield path, field, f"`{_flow(_plain(shown))}`" if known else "required" if field.is_required() else "`null`"
+            yield (
+                path,
+                field,
+                f"`{_flow(_plain(shown))}`"
+                if known
+                else "required"
+                if field.is_required()
+                else "`null`",
+            )
 
 
 def _item_model(annotation: Any) -> type[BaseModel] | None:
@@ -137,7 +147,9 @@ def _type_name(annotation: Any) -> str:
     if origin is typing.Literal:
         return " or ".join(f"`{choice}`" for choice in get_args(annotation))
     if origin in (typing.Union, types.UnionType):
-        return " or ".join("null" if a is type(None) else _type_name(a) for a in get_args(annotation))
+        return " or ".join(
+            "null" if a is type(None) else _type_name(a) for a in get_args(annotation)
+        )
     if origin in (list, tuple):
         return "list of " + _type_name(get_args(annotation)[0])
     if origin is dict:

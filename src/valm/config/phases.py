@@ -116,7 +116,9 @@ class Ingest(Settings):
 class Features(Settings):
     """What a packaged ImageNet network and the pixels say of each picture."""
 
-    side_pixels: int = Field(160, ge=32, le=1024, description="Side that pictures are padded and scaled to.")
+    side_pixels: int = Field(
+        160, ge=32, le=1024, description="Side that pictures are padded and scaled to."
+    )
     precision: Literal["float32", "bfloat16"] = Field(
         "bfloat16", description="Type that the network computes in; features are kept as float16."
     )
@@ -207,7 +209,9 @@ class Trunk(Settings):
     positions: Literal["sinusoidal", "learned"] = Field(
         "sinusoidal", description="Position embeddings; the paper's code uses sinusoidal ones."
     )
-    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout of embeddings, attention, residuals.")
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="Dropout of embeddings, attention, residuals."
+    )
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> Trunk:
@@ -259,7 +263,9 @@ class Optimiser(Settings):
 class Train(Settings):
     """How every variant is trained."""
 
-    seeds: list[int] = Field([1, 2, 3], min_length=1, description="One model of each variant a seed.")
+    seeds: list[int] = Field(
+        [1, 2, 3], min_length=1, description="One model of each variant a seed."
+    )
     steps: int = Field(1000, ge=1, description="Optimiser steps.")
     sequences_per_step: int = Field(16, ge=1, description="Sequences in one step's batch.")
     precision: Literal["float32", "bfloat16"] = Field(
@@ -267,7 +273,9 @@ class Train(Settings):
     )
     optimiser: Optimiser = Field(default_factory=Optimiser, description="AdamW and schedule.")
     validate_every_steps: int = Field(250, ge=1, description="Steps between validation losses.")
-    validation_tokens: int = Field(8192, ge=1, description="Validation tokens used during training.")
+    validation_tokens: int = Field(
+        8192, ge=1, description="Validation tokens used during training."
+    )
     metrics_every_steps: int = Field(
         10, ge=1, description="Steps averaged in one line of metrics.jsonl."
     )

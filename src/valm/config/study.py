@@ -21,7 +21,9 @@ class Study(Settings):
     """A study: what goes in, how it is processed, which models are compared on what."""
 
     study: str = Field(
-        DEFAULT_STUDY, pattern=r"^[a-z0-9_]+$", description="Name; results/studies/<name>/ if not small."
+        DEFAULT_STUDY,
+        pattern=r"^[a-z0-9_]+$",
+        description="Name; results/studies/<name>/ if not small.",
     )
     seed: int = Field(1, ge=0, description="Seed of everything but the models' own seeds.")
     ingest: Ingest = Field(default_factory=Ingest, description="Raw inputs.")

@@ -34,7 +34,9 @@ VERBS: dict[str, Verb] = {
     ),
     "write-text": Verb("ingest", "valm.ingest.text", ("seed",)),
     "train-tokenizer": Verb(
-        "ingest", "valm.ingest.tokenizer", ("ingest.tokenizer", "ingest.text.sources", "ingest.text.split")
+        "ingest",
+        "valm.ingest.tokenizer",
+        ("ingest.tokenizer", "ingest.text.sources", "ingest.text.split"),
     ),
     "write-tokens": Verb("ingest", "valm.ingest.tokens", ("ingest.text", "seed")),
     "extract-features": Verb("embed", "valm.embed.features", ("embed.features",)),
@@ -61,7 +63,9 @@ VERBS: dict[str, Verb] = {
         "evaluate", "valm.evaluate.prepare", ("retrieve.query", "retrieve.top_k", "seed")
     ),
     "evaluate-model": Verb(
-        "evaluate", "valm.evaluate.predict", ("evaluate.controls", "models.variants", "models.trunk", "seed")
+        "evaluate",
+        "valm.evaluate.predict",
+        ("evaluate.controls", "models.variants", "models.trunk", "seed"),
     ),
     "score-models": Verb("evaluate", "valm.evaluate.score", ("evaluate.statistics", "seed")),
     "run-notebook": Verb("report", "valm.report.notebooks", ("study",)),

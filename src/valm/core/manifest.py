@@ -113,9 +113,13 @@ def read_manifest(path: Path, kind: str | None = None) -> Manifest:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"a manifest is malformed: {key}: {first['msg']}", where=path, cure=cure) from error
+        raise InputError(
+            f"a manifest is malformed: {key}: {first['msg']}", where=path, cure=cure
+        ) from error
     if kind is not None and manifest.kind != kind:
-        raise InputError(f"expected a manifest of kind {kind!r}, found {manifest.kind!r}", where=path)
+        raise InputError(
+            f"expected a manifest of kind {kind!r}, found {manifest.kind!r}", where=path
+        )
     return manifest
 
 

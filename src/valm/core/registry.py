@@ -57,5 +57,3 @@ class Registry(Generic[T]):
         """Import a plug-in's module and return its ``PLUGIN``."""
         plugin: T = importlib.import_module(self.module(name)).PLUGIN
         return plugin
-
-

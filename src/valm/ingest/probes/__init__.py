@@ -87,7 +87,8 @@ def coloured_things() -> tuple[ColouredThing, ...]:
 def shaped_things() -> tuple[ShapedThing, ...]:
     """The shape probe."""
     return tuple(
-        ShapedThing(Thing(row["object"], row["article"]), row["shape"]) for row in _rows("shape.csv")
+        ShapedThing(Thing(row["object"], row["article"]), row["shape"])
+        for row in _rows("shape.csv")
     )
 
 
