@@ -7,7 +7,7 @@ import time
 import pytest
 from builders.checkout import Checkout, jobs, kill_group
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.xdist_group("workflow")]
 
 
 def wait_for(process, text: str) -> None:  # type: ignore[no-untyped-def]

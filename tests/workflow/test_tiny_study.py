@@ -13,7 +13,7 @@ from builders.checkout import ROOT, Checkout, jobs
 
 from valm.config.verbs import VERBS
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.xdist_group("workflow")]
 
 Run = subprocess.CompletedProcess[str]
 
