@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from valm.report.comparisons import Comparison, Verdict
-from valm.report.findings import Evidence, Findings, Score, Setting, findings
+from valm.report.evidence import Evidence, Score, Setting
+from valm.report.findings import Findings, findings
 
 SETTING = Setting(
     trained_with={
@@ -60,6 +61,7 @@ def test_help_is_claimed_only_against_all_controls() -> None:
     assert "neither random pictures nor the text state do the same" in said(ALL_GAIN).headline
     without_text_state = said({**ALL_GAIN, "text_state": OPEN}).headline
     assert "more than the text state is not shown" in without_text_state
+    assert "the text state alone does better" in said({**ALL_GAIN, "text_state": LOSS}).headline
     for control in ("random", "permuted"):
         for outcome in (OPEN, LOSS):
             headline = said({**ALL_GAIN, control: outcome}).headline
@@ -78,7 +80,7 @@ def test_what_was_not_compared_is_unknown() -> None:
     found = said({"none": GAIN, "permuted": GAIN})
     assert "that their content is the reason is not shown" in found.headline
     assert "No model trained on random pictures was compared" in text(found)
-    assert "compares no model" in said({"random": GAIN}).headline
+    assert "does not compare" in said({"random": GAIN}).headline
     assert "no comparison that could tell" in findings(SETTING, NO_EVIDENCE, NO_EVIDENCE).headline
 
 
@@ -111,8 +113,8 @@ def test_an_interval_that_fails_the_corrected_test_is_not_called_zero() -> None:
 
 
 def test_the_study_is_called_what_it_is() -> None:
-    assert "11.0 % of the training text are colour notes" in text(said(ALL_GAIN))
-    assert "colour notes" not in text(said(ALL_GAIN, setting=replace(SETTING, notes_share=0.0)))
+    assert "Colour notes make up 11.0 % of it" in text(said(ALL_GAIN))
+    assert "olour notes" not in text(said(ALL_GAIN, setting=replace(SETTING, notes_share=0.0)))
 
 
 def test_seen_sets_are_reported_as_seen_and_missing_ones_as_missing() -> None:
@@ -137,6 +139,18 @@ def test_majority_is_compared_by_interval() -> None:
         assert words in text(findings(SETTING, Evidence(rows, scores), NO_EVIDENCE))
 
 
+def test_colour_tests_that_disagree_are_no_help() -> None:
+    assert "disagree" in said(ALL_GAIN, compared("none", LOSS, "memory_color")).headline
+    assert "disagree" not in said(ALL_GAIN, compared("none", OPEN, "memory_color")).headline
+
+
+def test_a_gain_over_one_opponent_does_not_hide_that_none_is_shown_over_the_other() -> None:
+    rows = [compared("none", GAIN, "held_out_text"), compared("random", OPEN, "held_out_text")]
+    paragraph = text(said(ALL_GAIN, *rows))
+    assert "against GPT-2* (gain shown) and +1.0 points [−3.0, +5.0] against random" in paragraph
+    assert "in training (not shown)." in paragraph
+
+
 def test_beyond_colour_only_what_is_shown_gets_a_number() -> None:
     shape, size = compared("none", OPEN, "shape"), compared("none", LOSS, "size")
     paragraph = text(said(ALL_GAIN, shape, size))
@@ -155,3 +169,10 @@ def test_the_official_metric_is_told_beside() -> None:
         "By the official metric, uncalibrated, the difference to GPT-2* is +1.0 points" in paragraph
     )
     assert "VaLM scores 20.0 %, a constant answer 23.0 %." in paragraph
+
+
+def test_a_study_without_colours_tells_of_its_other_tasks() -> None:
+    found = findings(SETTING, Evidence([compared("none", OPEN, "shape")]), NO_EVIDENCE)
+    assert "on colours" in found.headline
+    assert "On shape of things no difference is shown" in text(found)
+    assert found.key == ()

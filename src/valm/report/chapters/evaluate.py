@@ -55,14 +55,16 @@ def prompts(results: str | Path) -> Exhibit:
     study = Results(Path(results))
     per_prompt = study.frame("evaluate", "per_prompt.parquet")
     if per_prompt.is_empty():
-        return missing("task with several prompts")
+        return missing("corrected scores prompt by prompt")
     chosen = (
         headline_rows(per_prompt, metrics=headline_metrics(read_scores(study)))
         .group_by("task", "model", "control", "prompt", maintain_order=True)
         .agg(pl.col("value").mean())
         .filter(pl.col("prompt").n_unique().over("task") > 1)
     )
-    return missing("task with several prompts") if chosen.is_empty() else prompt_spread(chosen)
+    return (
+        missing("corrected scores prompt by prompt") if chosen.is_empty() else prompt_spread(chosen)
+    )
 
 
 def comparisons(results: str | Path) -> Exhibit:

@@ -24,9 +24,10 @@ from valm.report.comparisons import (
     read_comparisons,
 )
 from valm.report.costs import PHASES, rule_costs
+from valm.report.evidence import COLOUR_TASKS, Evidence, Score, Setting
 from valm.report.exhibits import Exhibit, Passage, missing, paragraphs
 from valm.report.figures import confusion, differences
-from valm.report.findings import COLOUR_TASKS, Evidence, Findings, Score, Setting, findings
+from valm.report.findings import Findings, findings
 from valm.report.numbers import duration, interval, number, size, with_interval
 from valm.report.results import Results
 from valm.report.style import model_label, readable
@@ -58,8 +59,6 @@ def text(results: str | Path) -> Exhibit:
 def verdicts(results: str | Path) -> Exhibit:
     """The main colour task's differences, each with its interval and what may be said of it."""
     key = read_findings(results).key
-    if not key:
-        return missing("tested differences on a colour task")
     words = {Verdict.GAIN: "gain", Verdict.LOSS: "loss", Verdict.OPEN: "open"}
     items = "".join(
         f'<li class="{words[c.verdict]}"><span class="against">against {escape(model_label(*c.second))}</span>'
@@ -68,7 +67,7 @@ def verdicts(results: str | Path) -> Exhibit:
         f'<span class="word">{c.verdict.value}</span></li>'
         for c in key
     )
-    return Passage(f'<ul class="verdicts">{items}</ul>')
+    return Passage(f'<ul class="verdicts">{items}</ul>' if key else "")
 
 
 def colour_differences(results: str | Path) -> Exhibit:
