@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from valm.evaluate.prepared import Requests
 from valm.models.language_model import LanguageModel
@@ -17,6 +18,8 @@ from valm.models.pictures import Pictures
 from valm.retrieve.given import Given
 
 TOKENS_PER_BATCH = 8192
+# Bounds the logits of a batch of passages: 64 MiB in float32, whatever the vocabulary.
+LOGITS_PER_BATCH = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Reader:
     Attributes:
         model: The language model.
         given: Pictures of every token of the task, or None for a model without pictures.
-        table: Standardised values of the picture base, float32 [rows, V].
+        table: Standardised values of the pictures that ``given`` names, float32 [rows, V].
     """
 
     model: LanguageModel
@@ -58,7 +61,8 @@ def answer_log_probabilities(
     choices = torch.from_numpy(requests.choices)
     for rows, places in _equal_lengths(requests, context_tokens):
         ids = torch.from_numpy(requests.tokens[places])
-        logits = reader.model(ids, reader.pictures(places))[:, -1].float()
+        last = reader.model.trunk(ids, reader.pictures(places))[:, -1]
+        logits = functional.linear(last, reader.model.output_embedding).float()
         answers[rows] = logits.log_softmax(dim=-1)[:, choices].numpy()
     return answers
 
@@ -92,17 +96,30 @@ class TokenScores:
 
 @torch.inference_mode()
 def passage_scores(
-    reader: Reader, requests: Requests, context_tokens: int, stride_tokens: int
+    reader: Reader,
+    requests: Requests,
+    context_tokens: int,
+    stride_tokens: int,
+    known: TokenScores | None = None,
 ) -> TokenScores:
     """Score every passage in windows of the context's length.
 
     Args:
         stride_tokens: Distance of window starts. Equal to the context: blocks that are scored alone;
             less: every token but those of a passage's first window has a longer past.
+        known: Scores with another stride. Passages that fit the context have the same one window
+            with every stride, so theirs are taken over.
     """
     nats = np.zeros(len(requests.tokens), dtype=np.float32)
     is_best = np.zeros(len(requests.tokens), dtype=np.bool_)
-    for places, scored in _windows(requests, context_tokens, stride_tokens):
+    texts = np.arange(len(requests))
+    if known is not None:
+        nats[:], is_best[:] = known.nats, known.is_best
+        texts = np.flatnonzero(requests.lengths() - 1 > context_tokens)
+    tokens_per_batch = LOGITS_PER_BATCH // len(reader.model.output_embedding)
+    for places, scored in _windows(
+        requests, texts, context_tokens, stride_tokens, tokens_per_batch
+    ):
         ids = torch.from_numpy(requests.tokens[places])
         logits = reader.model(ids, reader.pictures(places)).float()
         targets = torch.from_numpy(requests.tokens[places + 1])
@@ -115,11 +132,15 @@ def passage_scores(
 
 
 def _windows(
-    requests: Requests, context: int, stride: int
+    requests: Requests,
+    texts: NDArray[np.int64],
+    context: int,
+    stride: int,
+    tokens_per_batch: int,
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
     """Places of input tokens [batch, length], and which of their next tokens are scored here."""
     by_length: dict[int, list[tuple[int, int]]] = {}
-    for start, end in zip(requests.offsets[:-1], requests.offsets[1:], strict=True):
+    for start, end in zip(requests.offsets[texts], requests.offsets[texts + 1], strict=True):
         inputs = int(end - start) - 1
         first, done = 0, 0
         while done < inputs:
@@ -128,7 +149,7 @@ def _windows(
             done = first + length
             first += stride
     for length, windows in by_length.items():
-        size = max(1, TOKENS_PER_BATCH // length)
+        size = max(1, tokens_per_batch // length)
         for start in range(0, len(windows), size):
             batch = np.array(windows[start : start + size])
             steps = np.arange(length)

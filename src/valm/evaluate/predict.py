@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from valm.core.job import Job
 from valm.core.manifest import read_manifest
 from valm.core.progress import track
 from valm.evaluate.answering import Reader, answer_log_probabilities, passage_scores
+from valm.evaluate.metrics import ALONE, SLIDING
 from valm.evaluate.prepared import KIND as TASK_KIND
 from valm.evaluate.prepared import MEASURED, Requests, read_requests
 from valm.models.language_model import LanguageModel
@@ -102,11 +104,15 @@ def _answers(
 def _reader(
     job: Job, model: LanguageModel, pictures: str, requests: Requests, vectors: Path
 ) -> Reader:
+    """The model with its pictures; of a table of any size only the rows that are given are read."""
     values = np.load(vectors.with_name("values.npy"), mmap_mode="r", allow_pickle=False)
-    table = standardise(torch.from_numpy(np.array(values)).float())
-    given = None
+    given, table = None, torch.empty(0, values.shape[1])
     if pictures != NONE:
-        given = give(pictures, requests.ids, requests.values, len(table), job.seed)
+        given = give(pictures, requests.ids, requests.values, len(values), job.seed)
+        if given.ids is not None:
+            rows, places = np.unique(given.ids, return_inverse=True)
+            given = replace(given, ids=places.reshape(given.ids.shape).astype(np.int32))
+            table = standardise(torch.from_numpy(values[rows]).float())
     return Reader(model, given, table)
 
 
@@ -117,8 +123,9 @@ def _passages(
     starts = requests.offsets[:-1]
     last_word = items["last_word_tokens"].to_numpy()
     ends = requests.offsets[1:] - 1  # of the words; the end of text follows
-    for name, stride in (("alone", context), ("sliding", max(1, context // 2))):
-        scores = passage_scores(reader, requests, context, stride)
+    scores = None
+    for name, stride in ((ALONE, context), (SLIDING, max(1, context // 2))):
+        scores = passage_scores(reader, requests, context, stride, known=scores)
         pieces = [scores.is_best[end - n : end] for end, n in zip(ends, last_word, strict=True)]
         yield {
             "context": pl.lit(name),

@@ -70,7 +70,7 @@ def prepare_task(
     words = load_tokenizer(tokenizer)
     texts, items = _texts(plugin, files, words, TokenStream.open(tokens, "test"))
     found = look_up(
-        texts,
+        _documents(plugin, texts),
         load_encoder(encoder),
         Searcher(vectors, index),
         job.settings("retrieve.query", Query),
@@ -127,6 +127,17 @@ def _texts(
                 }
             )
     return texts, items
+
+
+def _documents(plugin: Task, texts: Sequence[list[int]]) -> list[list[int]]:
+    """What pictures are looked up for, piece by piece in the order of the texts' tokens.
+
+    A passage's first end of text is a document of its own, since no query of a token stream reads
+    beyond its document: the passage's tokens get the pictures that they have in the stream.
+    """
+    if isinstance(plugin, ChoiceTask):
+        return list(texts)
+    return [piece for text in texts for piece in (text[:1], text[1:])]
 
 
 def _one_token(words: Tokenizer, answer: str) -> int:

@@ -27,7 +27,15 @@ from valm.evaluate.predict import KIND as PREDICTIONS_KIND
 from valm.evaluate.predict import OWN
 from valm.evaluate.prepared import KIND as TASK_KIND
 from valm.evaluate.prepared import MEASURED
-from valm.evaluate.statistics import ItemScores, holm, interval, paired_difference, pooled
+from valm.evaluate.statistics import (
+    Floats,
+    ItemScores,
+    holm,
+    interval,
+    paired_difference,
+    pooled,
+    resamples,
+)
 
 POOLED = -1  # the seed of rows that pool all seeds
 
@@ -104,8 +112,9 @@ def score_models(
             metric = _metric(task, definition, frames)
             if not metric.has_items:
                 continue
-            scores += _score_rows(metric, settings, job.seed)
-            comparisons += _comparison_rows(metric, settings, job.seed)
+            counts = _resamples(metric, settings, job.seed)
+            scores += _score_rows(metric, settings, counts)
+            comparisons += _comparison_rows(metric, settings, counts, job.seed)
             prompts += _prompt_rows(metric, frames)
     for definition in ("legacy", "corrected"):
         tested = [row for row in comparisons if row["definition"] == definition]
@@ -158,13 +167,18 @@ def _labels(metric: Metric) -> dict[str, str]:
     return {"task": metric.task} | {name: metric.definition[name] for name in names}
 
 
-def _score_rows(metric: Metric, settings: Statistics, seed: int) -> Iterator[dict[str, Any]]:
+def _resamples(metric: Metric, settings: Statistics, seed: int) -> Floats:
+    items = next(iter(next(iter(metric.scores.values())).values())).items
+    generator = numpy_generator(seed, "bootstrap", metric.task, metric.definition["metric"])
+    return resamples(len(items), settings.bootstrap_samples, generator)
+
+
+def _score_rows(metric: Metric, settings: Statistics, counts: Floats) -> Iterator[dict[str, Any]]:
     """A row for each rival and seed, and one that pools the seeds."""
     perplexity = metric.definition["scorer"] in PERPLEXITIES
     for rival, by_seed in metric.scores.items():
         for number, items in (*by_seed.items(), (POOLED, pooled(list(by_seed.values())))):
-            generator = numpy_generator(seed, "interval", metric.task, metric.definition["metric"])
-            low, high = interval(items, settings.bootstrap_samples, settings.confidence, generator)
+            low, high = interval(items, counts, settings.confidence)
             yield _labels(metric) | {
                 "version": metric.definition["version"],
                 "model": rival.model,
@@ -184,7 +198,9 @@ def _score_rows(metric: Metric, settings: Statistics, seed: int) -> Iterator[dic
             }
 
 
-def _comparison_rows(metric: Metric, settings: Statistics, seed: int) -> Iterator[dict[str, Any]]:
+def _comparison_rows(
+    metric: Metric, settings: Statistics, counts: Floats, seed: int
+) -> Iterator[dict[str, Any]]:
     """A row for each pair of rivals that the study names and that was measured."""
     for names in settings.comparisons:
         first, second = map(Rival.named, names)
@@ -192,9 +208,7 @@ def _comparison_rows(metric: Metric, settings: Statistics, seed: int) -> Iterato
             continue
         generator = numpy_generator(seed, "comparison", metric.task, metric.definition["metric"])
         left, right = (pooled(list(metric.scores[rival].values())) for rival in (first, second))
-        found = paired_difference(
-            left, right, settings.bootstrap_samples, settings.confidence, generator
-        )
+        found = paired_difference(left, right, counts, settings.confidence, generator)
         yield _labels(metric) | {
             "first_model": first.model,
             "first_control": first.control,

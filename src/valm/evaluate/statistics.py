@@ -13,7 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from valm.errors import InputError
+
 Floats = NDArray[np.float64]
+
+# So many that a p-value survives Holm's correction over a hundred tests; drawn in blocks.
+SIGN_FLIPS, FLIPS_PER_BLOCK = 20_000, 1_000
 
 
 @dataclass(frozen=True)
@@ -50,8 +55,14 @@ class Difference:
 
 
 def pooled(seeds: Sequence[ItemScores]) -> ItemScores:
-    """The mean over seeds inside each item."""
+    """The mean over seeds inside each item.
+
+    Raises:
+        InputError: The seeds have different items.
+    """
     first = seeds[0]
+    for other in seeds[1:]:
+        _check_same_items(first, other)
     return ItemScores(
         first.items,
         np.mean([scores.numerators for scores in seeds], axis=0),
@@ -60,33 +71,37 @@ def pooled(seeds: Sequence[ItemScores]) -> ItemScores:
     )
 
 
-def interval(
-    scores: ItemScores, samples: int, confidence: float, generator: np.random.Generator
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of a score (Efron 1979), items drawn with replacement."""
-    counts = _resamples(len(scores.items), samples, generator)
+def resamples(items: int, samples: int, generator: np.random.Generator) -> Floats:
+    """How often each item is drawn in each resample with replacement, [samples, items].
+
+    All models share them, so that their intervals and differences rest on the same draws.
+    """
+    return generator.multinomial(items, np.full(items, 1 / items), size=samples).astype(np.float64)
+
+
+def interval(scores: ItemScores, counts: Floats, confidence: float) -> tuple[float, float]:
+    """Percentile bootstrap interval of a score (Efron 1979) over some resamples."""
     return _percentiles(_scores(scores, counts), confidence)
 
 
 def paired_difference(
     first: ItemScores,
     second: ItemScores,
-    samples: int,
+    counts: Floats,
     confidence: float,
     generator: np.random.Generator,
 ) -> Difference:
     """Interval by paired bootstrap; p by flipping the sign of each item's difference.
 
     The same resample of items serves both scores. The sign-flip test (Fisher 1935) is exact under
-    the hypothesis that the two are exchangeable within each item.
+    the hypothesis that the two are exchangeable within each item; it needs equal denominators.
+
+    Raises:
+        InputError: The two have different items or denominators.
     """
-    counts = _resamples(len(first.items), samples, generator)
+    _check_same_items(first, second)
     low, high = _percentiles(_scores(first, counts) - _scores(second, counts), confidence)
-    gaps = first.numerators - second.numerators
-    signs = generator.choice((-1.0, 1.0), size=(samples, len(gaps)))
-    # Rounding must not tell two equal sums apart.
-    extreme = np.abs(signs @ gaps) >= abs(gaps.sum()) - 1e-12
-    p = (1 + int(extreme.sum())) / (1 + samples)
+    p = _sign_flip_p(first.numerators - second.numerators, generator)
     return Difference(first.value - second.value, low, high, p)
 
 
@@ -101,9 +116,24 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in adjusted]
 
 
-def _resamples(items: int, samples: int, generator: np.random.Generator) -> Floats:
-    """How often each item is drawn in each resample, [samples, items]."""
-    return generator.multinomial(items, np.full(items, 1 / items), size=samples).astype(np.float64)
+def _sign_flip_p(gaps: Floats, generator: np.random.Generator) -> float:
+    """Two-sided p of the sum of paired differences; the observed signs count as one draw."""
+    # Rounding must not tell two equal sums apart.
+    observed = abs(gaps.sum()) - 1e-12 * np.abs(gaps).sum()
+    extreme = 1
+    for _ in range(SIGN_FLIPS // FLIPS_PER_BLOCK):
+        signs = 2.0 * generator.integers(2, size=(FLIPS_PER_BLOCK, len(gaps))) - 1.0
+        extreme += int((np.abs(signs @ gaps) >= observed).sum())
+    return extreme / (1 + SIGN_FLIPS)
+
+
+def _check_same_items(first: ItemScores, second: ItemScores) -> None:
+    same = np.array_equal(first.denominators, second.denominators)
+    if first.items != second.items or not same:
+        raise InputError(
+            "two models were scored on different items and cannot be paired",
+            cure="delete the evaluate phase's predictions and run the study again",
+        )
 
 
 def _scores(scores: ItemScores, counts: Floats) -> Floats:

@@ -1,0 +1,147 @@
+"""Intervals cover what they claim, tests are exact, corrections are the textbook's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from valm.errors import InputError
+from valm.evaluate import statistics
+from valm.evaluate.statistics import (
+    SIGN_FLIPS,
+    ItemScores,
+    holm,
+    interval,
+    paired_difference,
+    pooled,
+    resamples,
+)
+
+CONFIDENCE = 0.95
+RUNS = 400
+
+
+def scores(numerators: list[float] | np.ndarray, denominators: object = None) -> ItemScores:
+    numerators = np.asarray(numerators, dtype=np.float64)
+    names = tuple(map(str, range(len(numerators))))
+    units = np.ones(len(numerators)) if denominators is None else np.asarray(denominators, float)
+    return ItemScores(names, numerators, units)
+
+
+def covered_share(draw: Callable[[np.random.Generator], ItemScores], truth: float) -> float:
+    hits = 0
+    for run in range(RUNS):
+        generator = np.random.default_rng(run)
+        mine = draw(generator)
+        counts = resamples(len(mine.items), 300, generator)
+        low, high = interval(mine, counts, CONFIDENCE)
+        hits += low <= truth <= high
+    return hits / RUNS
+
+
+# The share of hits is binomial: three standard errors, 3.3 points, on either side.
+NOMINAL = pytest.approx(CONFIDENCE, abs=3 * (CONFIDENCE * (1 - CONFIDENCE) / RUNS) ** 0.5)
+
+
+def test_an_interval_of_accuracies_covers_the_truth_as_often_as_it_says() -> None:
+    """Items differ in how easy they are; nine prompts about one are one observation."""
+
+    def draw(generator: np.random.Generator) -> ItemScores:
+        easy = generator.beta(1, 2, size=120)
+        return scores(generator.binomial(9, easy) / 9)
+
+    assert covered_share(draw, truth=1 / 3) == NOMINAL
+
+
+def test_an_interval_of_perplexities_covers_the_truth_as_often_as_it_says() -> None:
+    """A ratio of sums over passages of very different lengths, seen through exp."""
+
+    def draw(generator: np.random.Generator) -> ItemScores:
+        words = generator.integers(5, 60, size=200)
+        nats = words * generator.normal(4.0, 0.6, size=200)
+        mine = scores(nats, words)
+        return ItemScores(mine.items, mine.numerators, mine.denominators, np.exp)
+
+    assert covered_share(draw, truth=float(np.exp(4.0))) == NOMINAL
+
+
+def test_a_paired_test_rejects_a_true_hypothesis_as_often_as_it_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(statistics, "SIGN_FLIPS", 2_000)
+    p_values = []
+    for run in range(300):
+        generator = np.random.default_rng(run)
+        easy = generator.beta(1, 2, size=60)
+        first, second = (scores(generator.binomial(9, easy) / 9) for _ in range(2))
+        counts = resamples(60, 2, generator)
+        p_values.append(paired_difference(first, second, counts, CONFIDENCE, generator).p)
+    assert np.mean(np.array(p_values) <= 0.05) == pytest.approx(0.05, abs=0.04)
+    assert stats.kstest(p_values, "uniform").pvalue > 0.01
+
+
+@pytest.mark.parametrize("gaps", [[1.0, 2.0, -0.5, 0.25, 3.0, 1.5], [0.5, -0.5, 1.0, 1.0]])
+def test_the_sign_flip_p_is_that_of_all_sign_patterns(gaps: list[float]) -> None:
+    sums = [abs(np.dot(signs, gaps)) for signs in product((-1, 1), repeat=len(gaps))]
+    exact = np.mean(np.array(sums) >= abs(sum(gaps)) - 1e-12)
+    generator = np.random.default_rng(1)
+    counts = resamples(len(gaps), 100, generator)
+    second = np.zeros(len(gaps))
+    found = paired_difference(scores(gaps), scores(second), counts, CONFIDENCE, generator)
+    four_errors = 4 * (exact * (1 - exact) / SIGN_FLIPS) ** 0.5
+    assert found.p == pytest.approx(exact, abs=four_errors + 1 / SIGN_FLIPS)
+    assert found.value == pytest.approx(np.mean(gaps))
+
+
+def test_equal_models_differ_by_nothing() -> None:
+    generator = np.random.default_rng(3)
+    mine = scores(generator.random(50))
+    counts = resamples(50, 200, generator)
+    found = paired_difference(mine, mine, counts, CONFIDENCE, generator)
+    assert (found.value, found.low, found.high, found.p) == (0.0, 0.0, 0.0, 1.0)
+
+
+def test_a_sure_difference_survives_the_correction_over_a_hundred_tests() -> None:
+    generator = np.random.default_rng(4)
+    second = generator.random(100) / 2
+    counts = resamples(100, 100, generator)
+    found = paired_difference(scores(second + 0.4), scores(second), counts, CONFIDENCE, generator)
+    assert (found.low, found.high) == (pytest.approx(0.4), pytest.approx(0.4))
+    assert holm([found.p] + [1.0] * 99)[0] < 0.01
+
+
+def test_a_paired_interval_uses_the_same_resample_for_both() -> None:
+    """Two models that are good at the same items differ by less than their own intervals say."""
+    generator = np.random.default_rng(5)
+    first = generator.random(80)
+    counts = resamples(80, 1000, generator)
+    second = first + generator.normal(0, 0.01, size=80)
+    paired = paired_difference(scores(first), scores(second), counts, CONFIDENCE, generator)
+    low, high = interval(scores(first), counts, CONFIDENCE)
+    assert paired.high - paired.low < (high - low) / 10
+
+
+def test_models_with_other_items_are_not_paired() -> None:
+    counts = resamples(2, 10, np.random.default_rng(0))
+    other = ItemScores(("1", "0"), np.ones(2), np.ones(2))
+    with pytest.raises(InputError, match="different items"):
+        paired_difference(scores([1, 1]), other, counts, CONFIDENCE, np.random.default_rng(0))
+    with pytest.raises(InputError, match="different items"):
+        pooled([scores([1, 1]), other])
+
+
+def test_seeds_are_averaged_inside_an_item() -> None:
+    mean = pooled([scores([1.0, 0.0]), scores([0.0, 0.0])])
+    np.testing.assert_array_equal(mean.numerators, [0.5, 0.0])
+    assert mean.value == 0.25
+
+
+def test_holm_by_hand() -> None:
+    # Sorted .01 .02 .03 .04 times 4 3 2 1 = .04 .06 .06 .04, made monotone: .04 .06 .06 .06.
+    assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert holm([0.9, 0.6]) == [1.0, 1.0]
+    assert holm([]) == []
