@@ -12,7 +12,14 @@ from valm.report.comparisons import POOLED, Comparison, Verdict
 from valm.report.drawing import canvas, finished, house_style
 from valm.report.exhibits import Figure
 from valm.report.numbers import scaled
-from valm.report.style import INK, model_colour, model_label, task_label, word_colour
+from valm.report.style import (
+    INK,
+    in_reading_order,
+    model_colour,
+    model_label,
+    task_label,
+    word_colour,
+)
 
 LANE_INCHES = 0.25
 PANELS_IN_A_ROW = 2
@@ -85,7 +92,7 @@ def prompt_spread(per_prompt: pl.DataFrame, name: str = "prompts") -> Figure:
 
 def _panels(frame: pl.DataFrame, draw: Draw, name: str, caption: str) -> Figure:
     """One panel a task, two in a row, with a lane for every model and control."""
-    tasks = frame["task"].unique(maintain_order=True).to_list()
+    tasks = in_reading_order(frame["task"].unique(maintain_order=True))
     rivals = list(frame.select("model", "control").unique(maintain_order=True).iter_rows())
     rows = -(-len(tasks) // PANELS_IN_A_ROW)
     height = rows * (0.75 + LANE_INCHES * len(rivals))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 NOTHING = "–"
 MINUS = "\N{MINUS SIGN}"
 UNBROKEN = "\N{NO-BREAK SPACE}"
-DECIMALS = {"share": 1, "perplexity": 2, "nats": 4}
+DECIMALS = {"share": 1, "nats": 4}
 
 
 def scaled(value: float, unit: str) -> float:
@@ -45,32 +45,33 @@ def score(value: float | None, unit: str) -> str:
     """A score in its unit, without the unit's sign: 26.8 for a share of 0.268."""
     if value is None:
         return NOTHING
-    return number(scaled(value, unit), DECIMALS.get(unit, 3))
+    return number(scaled(value, unit), _decimals(value, unit))
 
 
 def with_interval(
-    value: float | None,
-    low: float | None,
-    high: float | None,
-    unit: str,
-    *,
-    sign: bool = False,
+    value: float | None, low: float | None, high: float | None, unit: str, *, sign: bool = False
 ) -> str:
     """A score or difference and its interval: ``26.8 [22.1, 31.5]``."""
     if value is None:
         return NOTHING
-    decimals = DECIMALS.get(unit, 3)
-    first = number(scaled(value, unit), decimals, sign=sign)
+    first = number(scaled(value, unit), _decimals(value, unit), sign=sign)
     if low is None or high is None or math.isnan(low) or math.isnan(high):
         return first
     return f"{first} {interval(low, high, unit, sign=sign)}"
 
 
 def interval(low: float, high: float, unit: str, *, sign: bool = False) -> str:
-    """An interval in its unit: ``[22.1, 31.5]``."""
-    decimals = DECIMALS.get(unit, 3)
+    """An interval in its unit, which no line break parts: ``[22.1, 31.5]``."""
+    decimals = _decimals((low + high) / 2, unit)
     ends = (number(scaled(end, unit), decimals, sign=sign) for end in (low, high))
     return f"[{f',{UNBROKEN}'.join(ends)}]"
+
+
+def _decimals(value: float, unit: str) -> int:
+    """Decimals that a reader can use: one for percent, four figures for perplexities."""
+    if unit == "perplexity":
+        return 2 if abs(value) < 100 else 1 if abs(value) < 1000 else 0
+    return DECIMALS.get(unit, 3)
 
 
 def size(count: float | None) -> str:

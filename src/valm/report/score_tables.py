@@ -10,11 +10,10 @@ import polars as pl
 from valm.report.comparisons import CORRECTED, LEGACY, MEASURED, POOLED, Comparison, Verdict
 from valm.report.exhibits import Table
 from valm.report.numbers import NOTHING, number, plain, probability, score, with_interval
-from valm.report.style import model_label, readable, task_label
+from valm.report.style import in_reading_order, metric_label, model_label, task_label
 from valm.report.tables import as_text, table
 
 DEFINITIONS = (LEGACY, CORRECTED)
-UNITS = {"share": "%", "perplexity": "perplexity", "nats": "nats"}
 
 
 def results_table(scores: pl.DataFrame, name: str = "results") -> Table:
@@ -24,17 +23,12 @@ def results_table(scores: pl.DataFrame, name: str = "results") -> Table:
         scores: ``scores.parquet``.
     """
     pooled = scores.filter(pl.col("seed") == POOLED)
+    groups = pooled.select("task", "metric").unique(maintain_order=True)
     shown: list[dict[str, str]] = []
-    for (task, metric), rows in pooled.group_by("task", "metric", maintain_order=True):
-        measured = rows.filter(pl.col("status") == MEASURED)
-        group = f"{task_label(str(task))} · {readable(str(metric)).lower()}"
-        if measured.is_empty():
-            note = rows["note"][0] or "not measured"
-            shown.append({"group": group, "model": f"not measured: {note}"})
-            continue
-        unit = UNITS.get(measured["unit"][0], measured["unit"][0])
-        shown += [{"group": f"{group}, {unit}"} | row for row in _contestants(measured)]
-        shown += [{"group": f"{group}, {unit}"} | row for row in _constants(measured)]
+    for task in in_reading_order(groups["task"].unique(maintain_order=True)):
+        for metric in groups.filter(pl.col("task") == task)["metric"]:
+            rows = pooled.filter((pl.col("task") == task) & (pl.col("metric") == metric))
+            shown += _metric_rows(f"{task_label(task)} · {metric_label(metric)}", rows)
     caption = (
         "Scores pooled over seeds, with intervals in brackets. Legacy is the metric of the official code with its"
         " quirks, corrected is ours; below each task stands what a constant answer scores."
@@ -49,13 +43,22 @@ def results_table(scores: pl.DataFrame, name: str = "results") -> Table:
     )
 
 
+def _metric_rows(name: str, rows: pl.DataFrame) -> list[dict[str, str]]:
+    """The rows of one metric under a common heading; or why there are none."""
+    measured = rows.filter(pl.col("status") == MEASURED)
+    if measured.is_empty():
+        return [{"group": name, "model": f"not measured: {plain(rows['note'][0])}"}]
+    heading = f"{name}, %" if measured["unit"][0] == "share" else name
+    return [{"group": heading} | row for row in (*_contestants(measured), *_constants(measured))]
+
+
 def summary_table(scores: pl.DataFrame, name: str = "summary") -> Table:
     """One row a model or control, one column a task: headline scores, then what constants score.
 
     Args:
         scores: Pooled rows of each task's headline metric.
     """
-    tasks = scores["task"].unique(maintain_order=True).to_list()
+    tasks = in_reading_order(scores["task"].unique(maintain_order=True))
     rivals = scores.select("model", "control").unique(maintain_order=True).iter_rows()
     cells = {(r["task"], r["model"], r["control"]): r for r in scores.to_dicts()}
     shown = []
@@ -71,7 +74,10 @@ def summary_table(scores: pl.DataFrame, name: str = "summary") -> Table:
             if mine is None:
                 shown.append(mine := {"model": row["model"]})
             mine[task] = row[CORRECTED]
-    units = {row["task"]: UNITS.get(row["unit"], row["unit"]) for row in scores.to_dicts()}
+    units = {
+        row["task"]: "%" if row["unit"] == "share" else metric_label(row["metric"])
+        for row in scores.to_dicts()
+    }
     labels = {"model": "Model"} | {task: f"{task_label(task)}, {units[task]}" for task in tasks}
     caption = "Corrected scores, pooled over prompts and seeds, with intervals; the last rows are what needs no model."
     frame = pl.DataFrame(shown, schema=dict.fromkeys(labels, pl.String))
@@ -111,7 +117,7 @@ def definition_table(scores: pl.DataFrame, name: str = "definitions") -> Table:
         maintain_order=True
     )
     shown = as_text(
-        frame, task=task_label, metric=readable, definition=str, note=str, licence=plain
+        frame, task=task_label, metric=metric_label, definition=str, note=str, licence=plain
     )
     labels = {
         "task": "Task", "metric": "Metric", "definition": "Definition", "note": "What it measures",
@@ -124,7 +130,7 @@ def comparison_table(comparisons: Sequence[Comparison], name: str = "comparisons
     """Every tested pair: difference, interval, Holm-corrected p, and what it allows to be said."""
     shown = [
         {
-            "task": f"{task_label(c.task)} · {readable(c.metric).lower()}, {c.definition}",
+            "task": f"{task_label(c.task)} · {metric_label(c.metric)}, {c.definition}",
             "pair": f"{model_label(*c.first)} − {model_label(*c.second)}",
             "difference": with_interval(c.difference, c.low, c.high, c.unit, sign=True),
             "p_holm": probability(c.p_holm) + ("*" if c.verdict is not Verdict.OPEN else ""),

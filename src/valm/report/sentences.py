@@ -16,7 +16,7 @@ from valm.report.evidence import (
     roles_of,
 )
 from valm.report.numbers import interval, number, score, with_interval
-from valm.report.style import model_label, task_label
+from valm.report.style import metric_label, model_label, task_label
 
 NOT_COMPARED = {
     Role.NO_PICTURES: "No model without pictures was compared.",
@@ -207,7 +207,7 @@ def _legacy(corrected: Comparison | None, legacy: Evidence) -> str:
 def _named(c: Comparison) -> str:
     """The task, and the metric where it is no share of right answers."""
     name = task_label(c.task).lower()
-    return name if c.unit == "share" else f"{name} ({c.metric})"
+    return name if c.unit == "share" else f"{name} ({metric_label(c.metric)})"
 
 
 def _listed(parts: Sequence[str]) -> str:

@@ -5,6 +5,8 @@ The models' palette is Okabe and Ito's (2008), which readers with any colour vis
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 INK = "#101418"  # stands for the page's own text colour; figures turn it into currentColor
 
 MODEL_LABELS = {
@@ -59,10 +61,29 @@ TASK_LABELS = {
 }
 
 
+METRIC_LABELS = {
+    "accuracy_dev": "accuracy, dev half",
+    "last_word": "last word",
+    "pair_consistency": "both orders right",
+    "perplexity_colour_notes": "perplexity of the colour notes",
+}
+
+
 def readable(name: str) -> str:
     """A name from the configuration as words: ``held_out_text`` -> ``Held out text``."""
     words = name.replace("_", " ")
     return words[:1].upper() + words[1:]
+
+
+def in_reading_order(tasks: Iterable[str]) -> list[str]:
+    """Tasks as readers meet them: those on colours first, unknown ones last."""
+    known = list(TASK_LABELS)
+    return sorted(tasks, key=lambda task: known.index(task) if task in known else len(known))
+
+
+def metric_label(metric: str) -> str:
+    """The metric's name in tables."""
+    return METRIC_LABELS.get(metric, metric.replace("_", " "))
 
 
 def task_label(task: str) -> str:

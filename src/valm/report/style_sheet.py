@@ -31,15 +31,15 @@ body {
 a { color: var(--accent); text-decoration-thickness: 0.06em; text-underline-offset: 0.18em; }
 a:focus-visible, summary:focus-visible { outline: 2px solid var(--accent); outline-offset: 3px; }
 
-.layout { max-width: 76rem; margin: 0 auto; padding: 0 1.5rem 6rem; }
-main { min-width: 0; max-width: 56rem; }
+.layout { max-width: 80rem; margin: 0 auto; padding: 0 1.5rem 6rem; }
+main { min-width: 0; max-width: 60rem; }
 main > p, main > ul, .prose { max-width: 42rem; }
 nav.contents { font: 0.875rem/1.5 var(--sans); padding-top: 1.5rem; }
 nav.contents ol { list-style: none; margin: 0; padding: 0; display: flex; flex-wrap: wrap; gap: 0.2rem 1.1rem; }
 nav.contents a { color: var(--muted); text-decoration: none; }
 nav.contents a:hover, nav.contents a[aria-current] { color: var(--accent); }
 @media (min-width: 68rem) {
-  .layout { display: grid; grid-template-columns: 12rem minmax(0, 1fr); gap: 3.5rem; }
+  .layout { display: grid; grid-template-columns: 12rem minmax(0, 1fr); gap: 3rem; }
   nav.contents { position: sticky; top: 0; align-self: start; padding-top: 5.2rem; max-height: 100vh; overflow: auto; }
   nav.contents ol { display: block; border-left: 1px solid var(--rule); }
   nav.contents li { padding: 0.22rem 0 0.22rem 1rem; }
@@ -53,8 +53,8 @@ h1 { font-size: clamp(1.7rem, 4vw, 2.25rem); line-height: 1.2; letter-spacing: -
 h2 { font-size: 1.55rem; line-height: 1.25; font-weight: 600; letter-spacing: -0.01em; margin: 4rem 0 0.6rem; padding-top: 1.4rem; border-top: 1px solid var(--rule); scroll-margin-top: 1rem; }
 h3 { font-size: 1.15rem; line-height: 1.3; font-weight: 600; margin: 2.4rem 0 0.4rem; }
 .anchor-link { display: none; }
-#table-summary .gt_left { min-width: 11.5rem; }
-#table-summary .gt_right { white-space: normal; min-width: 5.2rem; max-width: 7rem; }
+#table-summary .gt_left { min-width: 10rem; }
+#table-summary .gt_right { white-space: normal; min-width: 4.6rem; padding-left: 0.3rem; }
 p { margin: 0.7rem 0; text-wrap: pretty; }
 .lead { font-size: 1.2rem; line-height: 1.55; }
 .quiet, .missing { color: var(--muted); font-size: 0.95rem; }
