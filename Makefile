@@ -27,7 +27,7 @@ study: $(ENVIRONMENT)
 	@CORES=$(CORES) bash workflow/study.sh
 
 test: $(ENVIRONMENT)
-	@pytest -n 2 --dist loadgroup
+	@pytest -n 2 --dist loadfile
 
 environment: $(ENVIRONMENT)
 

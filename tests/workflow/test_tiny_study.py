@@ -1,4 +1,7 @@
-"""The tiny study, by the users' own command: every rule runs, and afterwards nothing does."""
+"""The tiny study, by the users' own command: every rule runs, afterwards nothing does, a kill costs little.
+
+One file, because one worker then runs it, and the study is made once.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,15 @@ import os
 import random
 import re
 import subprocess
+import time
 
 import pytest
 import yaml
-from builders.checkout import ROOT, Checkout, jobs
+from builders.checkout import ROOT, Checkout, jobs, kill_group
 
 from valm.config.verbs import VERBS
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.xdist_group("workflow")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 Run = subprocess.CompletedProcess[str]
 
@@ -156,3 +160,44 @@ def test_the_default_study_and_the_photos_plan(checkout: Checkout) -> None:
 def test_studies_are_files_of_their_own(checkout: Checkout) -> None:
     for file in (ROOT / "config/studies").glob("*.yaml"):
         assert yaml.safe_load(file.read_text(encoding="utf-8"))["study"] == file.stem
+
+
+def wait_for(process: subprocess.Popen[str], text: str) -> None:
+    """Read what a process prints until a line holds a text."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if text in line:
+            return
+    raise AssertionError(f"ended without {text!r}")
+
+
+def test_a_killed_study_goes_on_to_the_same_bytes(checkout: Checkout, finished: Checkout) -> None:
+    for moment in ("Training the vocabulary", "Embedding all pictures", "Training valm"):
+        release = checkout.run("python", "workflow/release_lock.py")
+        assert release.returncode == 0, release.stdout
+        process = checkout.start()
+        wait_for(process, moment)
+        time.sleep(2)  # into the job
+        kill_group(process)
+    done = set(checkout.manifests())
+
+    locked = checkout.snakemake()
+    assert "--unlock" in locked.stdout
+    release = checkout.run("python", "workflow/release_lock.py")
+    assert "snakemake --unlock" in release.stdout
+    last = checkout.snakemake()
+
+    assert last.returncode == 0, last.stdout[-6000:]
+    assert checkout.manifests() == finished.manifests()
+    assert sum(jobs(last.stdout).values()) <= len(finished.manifests()) + 6 - len(done) + 2
+
+
+def test_a_second_run_in_one_folder_is_refused(checkout: Checkout) -> None:
+    process = checkout.start()
+    wait_for(process, "Writing the pictures")
+    try:
+        refused = checkout.run("python", "workflow/release_lock.py")
+        assert refused.returncode == 5
+        assert f"process {process.pid}" in refused.stdout
+    finally:
+        kill_group(process)
