@@ -21,10 +21,11 @@ class _OneLine(logging.Formatter):
 def configure_logs(log_file: Path | None) -> None:
     """Send messages to standard error and, with tracebacks, to a file if one is named."""
     logger.handlers.clear()
-    logger.setLevel(logging.INFO)
+    logger.setLevel(logging.DEBUG)
     logger.propagate = False
     terminal = logging.StreamHandler(sys.stderr)
     terminal.setFormatter(_OneLine())
+    terminal.setLevel(logging.INFO)  # tracebacks are logged below it
     logger.addHandler(terminal)
     if log_file is not None:
         log_file.parent.mkdir(parents=True, exist_ok=True)

@@ -30,6 +30,7 @@ from valm.errors import InputError, ValmError
 from valm.report.notebook_page import notebook_page
 
 KERNEL = "valm-report"
+KERNEL_START_SECONDS = 600  # on a busy machine imports take minutes
 NOTEBOOK_FORMAT = 4
 
 
@@ -80,6 +81,7 @@ def execute(notebook: Path, parameters: Mapping[str, Any], attempt: Path) -> nbf
                 kernel_name=KERNEL,
                 language="python",
                 progress_bar=False,
+                start_timeout=KERNEL_START_SECONDS,
             )
         except DeadKernelError as error:
             raise NotebookError(
