@@ -149,6 +149,8 @@ def test_a_gain_over_one_opponent_does_not_hide_that_none_is_shown_over_the_othe
     paragraph = text(said(ALL_GAIN, *rows))
     assert "against GPT-2* (gain shown) and +1.0 points [−3.0, +5.0] against random" in paragraph
     assert "in training (not shown)." in paragraph
+    rows = [compared("none", OPEN, "held_out_text"), compared("text_state", LOSS, "held_out_text")]
+    assert "against the text state (loss shown)" in text(said(ALL_GAIN, *rows))
 
 
 def test_beyond_colour_only_what_is_shown_gets_a_number() -> None:
@@ -158,7 +160,7 @@ def test_beyond_colour_only_what_is_shown_gets_a_number() -> None:
         "Beyond colour: relative size, −8.0 points [−12.0, −4.0] against GPT-2* (loss shown)."
         in paragraph
     )
-    assert "On shape of things no difference is shown" in paragraph
+    assert "On shape of things no difference to any of these opponents is shown" in paragraph
 
 
 def test_the_official_metric_is_told_beside() -> None:
@@ -174,5 +176,5 @@ def test_the_official_metric_is_told_beside() -> None:
 def test_a_study_without_colours_tells_of_its_other_tasks() -> None:
     found = findings(SETTING, Evidence([compared("none", OPEN, "shape")]), NO_EVIDENCE)
     assert "on colours" in found.headline
-    assert "On shape of things no difference is shown" in text(found)
+    assert "On shape of things no difference to any of these opponents is shown" in text(found)
     assert found.key == ()

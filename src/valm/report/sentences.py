@@ -81,17 +81,12 @@ def other_colour_tasks(main: str | None, mine: Sequence[Comparison], setting: Se
 
 
 def beyond_colour(mine: Sequence[Comparison], setting: Setting) -> str:
-    """The other tasks, against the model without pictures and the one with random pictures.
+    """The other tasks, against every opponent.
 
     A task on which anything is shown is told in full: a gain over one opponent never hides that
     none is shown over the other.
     """
-    rest = [
-        c
-        for c in mine
-        if c.task not in COLOUR_TASKS
-        and role_of(c.second, setting) in (Role.NO_PICTURES, Role.RANDOM)
-    ]
+    rest = [c for c in mine if c.task not in COLOUR_TASKS]
     told, silent = [], []
     for task in dict.fromkeys(c.task for c in rest):
         rows = [c for c in rest if c.task == task]
@@ -103,8 +98,7 @@ def beyond_colour(mine: Sequence[Comparison], setting: Setting) -> str:
     sentences = [f"Beyond colour: {'; '.join(told)}."] if told else []
     if silent:
         sentences.append(
-            f"On {_listed(silent)} no difference is shown against models without pictures or with random ones, in"
-            " either direction."
+            f"On {_listed(silent)} no difference to any of these opponents is shown, in either direction."
         )
     return " ".join(sentences)
 
@@ -207,7 +201,10 @@ def _legacy(corrected: Comparison | None, legacy: Evidence) -> str:
 def _named(c: Comparison) -> str:
     """The task, and the metric where it is no share of right answers."""
     name = task_label(c.task).lower()
-    return name if c.unit == "share" else f"{name} ({metric_label(c.metric)})"
+    if c.unit == "share":
+        return name
+    better = "higher" if c.higher_is_better else "lower"
+    return f"{name} ({metric_label(c.metric)}, {better} is better)"
 
 
 def _listed(parts: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from valm.core.manifest import Manifest
 from valm.ingest.picture_list import picture_bytes
 from valm.report import provenance
 from valm.report.exhibits import Exhibit, Passage, missing
-from valm.report.numbers import number, percent, plain, size
+from valm.report.numbers import NOTHING, number, percent, plain, size
 from valm.report.pictures import CaptionedPicture, contact_sheet
 from valm.report.results import Results
 from valm.report.style import readable
@@ -61,7 +61,9 @@ def pictures(results: str | Path) -> Exhibit:
     frame = frame.with_columns(
         rejected=pl.Series([sum(r.values()) for r in rejected], dtype=pl.Int64)
     )
-    reasons = ["; ".join(f"{reason}: {number(n)}" for reason, n in r.items()) for r in rejected]
+    reasons = [
+        "; ".join(f"{reason}: {number(n)}" for reason, n in r.items()) or NOTHING for r in rejected
+    ]
     shown = as_text(
         frame.with_columns(why=pl.Series(reasons, dtype=pl.String)), source=readable, written=number,
         rejected=number, why=str, duplicates=number, kept=number, licence=plain,
