@@ -13,11 +13,12 @@ ENVIRONMENT := .venv/.as-locked
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help study test environment lock docs clean
+.PHONY: help study test test-all environment lock docs clean
 
 help:
 	@echo "make study        the default study, from raw packages to results/report/report.html (CORES=all)"
-	@echo "make test         everything that must hold"
+	@echo "make test         what must hold before a change lands"
+	@echo "make test-all     the slow matrices of the workflow too: reruns by key, kills, moments"
 	@echo "make environment  .venv with the locked packages, and this package"
 	@echo "make lock         requirements/*.txt and envs/*.yaml from pyproject.toml"
 	@echo "make docs         config.yaml, its schema and its table of keys from the settings models"
@@ -27,6 +28,9 @@ study: $(ENVIRONMENT)
 	@CORES=$(CORES) bash workflow/study.sh
 
 test: $(ENVIRONMENT)
+	@pytest -n 2 --dist loadfile -m "not slow"
+
+test-all: $(ENVIRONMENT)
 	@pytest -n 2 --dist loadfile
 
 environment: $(ENVIRONMENT)

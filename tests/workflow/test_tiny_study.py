@@ -17,7 +17,7 @@ from builders.checkout import ROOT, Checkout, jobs, kill_group
 
 from valm.config.verbs import VERBS
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.timeout(1800)
 
 Run = subprocess.CompletedProcess[str]
 
@@ -44,6 +44,7 @@ def test_every_manifest_is_intact(finished: Checkout) -> None:
     assert "intact" in run.stdout
 
 
+@pytest.mark.slow
 def test_times_of_files_mean_nothing(finished: Checkout) -> None:
     files = [file for file in finished.results.rglob("*") if file.is_file()]
     dice = random.Random(1)
@@ -53,6 +54,7 @@ def test_times_of_files_mean_nothing(finished: Checkout) -> None:
     assert finished.to_be_run() == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "module, edit, rules",
     [
@@ -102,18 +104,21 @@ def nested(path: str, value: object) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", RERUNS)
 def test_a_key_reruns_what_reads_it(finished: Checkout, path: str) -> None:
     value, rules = RERUNS[path]
     assert set(finished.to_be_run(*nested(path, value))) == rules
 
 
+@pytest.mark.slow
 def test_retrieval_never_touches_the_model_without_pictures(finished: Checkout) -> None:
     dry = finished.snakemake("--dry-run", *nested("retrieve.top_k", 2))
     assert "Training valm " in dry.stdout
     assert "Training gpt2_star" not in dry.stdout
 
 
+@pytest.mark.slow
 def test_another_seed_trains_only_itself(finished: Checkout) -> None:
     planned = finished.to_be_run(*nested("train.seeds", [1, 2]))
     assert planned["train_model"] == 2
@@ -138,18 +143,21 @@ def test_a_wrong_key_is_one_line_and_exit_code_2(
     assert [word for word in words if word not in line] == []
 
 
+@pytest.mark.slow
 def test_one_phase_is_a_target(finished: Checkout, checkout: Checkout) -> None:
     planned = checkout.to_be_run("ingest")
     assert set(planned) <= {n.replace("-", "_") for n, v in VERBS.items() if v.phase == "ingest"}
     assert finished.to_be_run("retrieve") == {}
 
 
+@pytest.mark.slow
 def test_snakemakes_own_report_is_made(finished: Checkout) -> None:
     run = finished.snakemake("--report", "report.html")
     assert run.returncode == 0, run.stdout[-3000:]
     assert re.search(r"<html", (finished.folder / "report.html").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_the_default_study_and_the_photos_plan(checkout: Checkout) -> None:
     for arguments in ([], ["--configfile", "config/studies/photos.yaml"]):
         run = checkout.run("snakemake", "--cores", "2", "--dry-run", *arguments)
@@ -157,6 +165,7 @@ def test_the_default_study_and_the_photos_plan(checkout: Checkout) -> None:
         assert {"fetch_source", "train_model", "write_report"} <= set(jobs(run.stdout))
 
 
+@pytest.mark.slow
 def test_studies_are_files_of_their_own(checkout: Checkout) -> None:
     for file in (ROOT / "config/studies").glob("*.yaml"):
         assert yaml.safe_load(file.read_text(encoding="utf-8"))["study"] == file.stem
@@ -171,6 +180,7 @@ def wait_for(process: subprocess.Popen[str], text: str) -> None:
     raise AssertionError(f"ended without {text!r}")
 
 
+@pytest.mark.slow
 def test_a_killed_study_goes_on_to_the_same_bytes(checkout: Checkout, finished: Checkout) -> None:
     for moment in ("Training the vocabulary", "Embedding all pictures", "Training valm"):
         release = checkout.run("python", "workflow/release_lock.py")
@@ -196,6 +206,7 @@ def test_a_killed_study_goes_on_to_the_same_bytes(checkout: Checkout, finished: 
     assert sum(jobs(last.stdout).values()) <= len(finished.manifests()) + 6 - len(done) + 2
 
 
+@pytest.mark.slow
 def test_a_second_run_in_one_folder_is_refused(checkout: Checkout) -> None:
     process = checkout.start()
     wait_for(process, "Writing the pictures")
