@@ -5,7 +5,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from builders.results import Story, write_results
+from builders.results import write_results
+from builders.scores import Story
 
 from valm.core.job import Job
 from valm.core.manifest import verify_files

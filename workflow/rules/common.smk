@@ -113,11 +113,6 @@ def features_inputs(wildcards):
     }
 
 
-def variant(name):
-    """A model of the study by its name."""
-    return next(variant for variant in STUDY.models.variants if variant.name == name)
-
-
 def encoder_plugin(wildcards):
     """The module of the study's encoder."""
     return [plugin_module("embed.encoder", STUDY.embed.encoder.name)]
@@ -125,7 +120,7 @@ def encoder_plugin(wildcards):
 
 def variant_plugins(wildcards):
     """The modules of a model's fusion and of what it is given for pictures."""
-    chosen = variant(wildcards.model)
+    chosen = STUDY.models.named(wildcards.model)
     return [
         plugin_module("models.variants[].fusion", chosen.fusion.name),
         plugin_module("models.variants[].pictures", chosen.pictures),
@@ -134,7 +129,8 @@ def variant_plugins(wildcards):
 
 def evaluation_plugins(wildcards):
     """The modules of a model's plug-ins, of a task and of the controls at evaluation."""
-    controls = [plugin_module("evaluate.controls", name) for name in STUDY.evaluate.controls]
+    names = STUDY.evaluate.controls if STUDY.models.named(wildcards.model).takes_controls else []
+    controls = [plugin_module("evaluate.controls", name) for name in names]
     return variant_plugins(wildcards) + task_plugin(wildcards) + controls
 
 
@@ -165,7 +161,7 @@ def index_names():
 
 def picture_inputs(wildcards):
     """The pictures of every token, for a model that is given any."""
-    if variant(wildcards.model).pictures == "none":
+    if STUDY.models.named(wildcards.model).pictures == "none":
         return {}
     neighbours = rules.find_neighbours.output
     return {

@@ -231,6 +231,11 @@ class Variant(Settings):
         "none", description="What it is given in training: a registered picture control."
     )
 
+    @property
+    def takes_controls(self) -> bool:
+        """Whether it is evaluated with other pictures too: only what learnt from retrieved ones."""
+        return self.pictures == "retrieved"
+
 
 class Models(Settings):
     """The models that are trained, all on the same tokens with the same seeds."""
@@ -245,6 +250,10 @@ class Models(Settings):
         ],
         description="GPT-2*, VaLM, and VaLM trained on the controls.",
     )
+
+    def named(self, name: str) -> Variant:
+        """The variant of a name, which is known to exist."""
+        return next(variant for variant in self.variants if variant.name == name)
 
 
 class Optimiser(Settings):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from valm.config.study import Study
-from valm.core.registry import Registry
+from valm.core.registry import Registry, did_you_mean
 from valm.errors import ConfigError
 
 
@@ -43,7 +43,27 @@ def check_plugins(study: Study, registries: Mapping[str, Registry[object]]) -> S
     _check_unique("retrieve.indices", [index.name for index in study.retrieve.indices])
     for path in ("ingest.pictures.sources", "ingest.text.sources", "evaluate.tasks"):
         _check_unique(path, named_plugins(study)[path])
+    _check_comparisons(study)
     return study
+
+
+def _check_comparisons(study: Study) -> None:
+    """Every pair that is tested names models of the study, with controls that are evaluated."""
+    variants = study.models.variants
+    known = {variant.name for variant in variants} | {
+        f"{variant.name}:{control}"
+        for variant in variants
+        if variant.takes_controls
+        for control in study.evaluate.controls
+    }
+    for pair in study.evaluate.statistics.comparisons:
+        for name in pair:
+            if name not in known:
+                raise ConfigError(
+                    f"{name!r} is no model, or model:control, of the study",
+                    where="evaluate.statistics.comparisons",
+                    cure=did_you_mean(name, known),
+                )
 
 
 def _check_unique(path: str, names: Iterable[str]) -> None:

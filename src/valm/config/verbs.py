@@ -104,6 +104,9 @@ def section_for(study: Study, verb: str, **choices: str | int) -> dict[str, Any]
         section[path] = node if chosen is None else [_entry_named(node, path, str(chosen))]
     if verb == "train-model":
         section["train"] = {key: value for key, value in section["train"].items() if key != "seeds"}
+    if "evaluate.controls" in section and "model" in choices:
+        if not study.models.named(str(choices["model"])).takes_controls:
+            section["evaluate.controls"] = []
     return section
 
 

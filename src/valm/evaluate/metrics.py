@@ -46,13 +46,15 @@ class Answers:
     choices: int
 
 
-def answers_of(frame: pl.DataFrame, part: str, calibrate: bool) -> Answers:
-    """Take the most likely candidate of each question of a part.
+def candidate_scores(
+    frame: pl.DataFrame, part: str, calibrate: bool
+) -> tuple[pl.DataFrame, Floats]:
+    """The questions of a part, and how likely each candidate is, [questions, candidates].
 
     Args:
         frame: One model's answers under one control, from one seed.
         calibrate: Subtract each candidate's mean log-probability under the prompt's content-free
-            questions first (contextual calibration, Zhao et al. 2021).
+            questions (contextual calibration, Zhao et al. 2021).
     """
     columns = [column for column in frame.columns if column.startswith(CHOICE)]
     asked = frame.filter((pl.col("part") == part) & (pl.col("answer") >= 0))
@@ -62,6 +64,12 @@ def answers_of(frame: pl.DataFrame, part: str, calibrate: bool) -> Answers:
         offsets = {row["prompt"]: [row[c] for c in columns] for row in free.to_dicts()}
         nothing = [0.0] * len(columns)
         scores -= np.array([offsets.get(prompt, nothing) for prompt in asked["prompt"]])
+    return asked, scores
+
+
+def answers_of(frame: pl.DataFrame, part: str, calibrate: bool) -> Answers:
+    """Take the most likely candidate of each question of a part; see ``candidate_scores``."""
+    asked, scores = candidate_scores(frame, part, calibrate)
     items = tuple(asked["item"].unique(maintain_order=True))
     prompts = tuple(asked["prompt"].unique(maintain_order=True))
     shape = (len(items), len(prompts))
@@ -71,7 +79,7 @@ def answers_of(frame: pl.DataFrame, part: str, calibrate: bool) -> Answers:
     right[row, column] = scores.argmax(axis=1) == asked["answer"].to_numpy()
     answers = np.zeros(len(items), dtype=np.int64)
     answers[row] = asked["answer"].to_numpy()
-    return Answers(items, prompts, right, answers, len(columns))
+    return Answers(items, prompts, right, answers, scores.shape[1])
 
 
 Scored = tuple[ItemScores, Baselines]

@@ -27,7 +27,7 @@ from valm.train.saved_model import load_model
 
 KIND = "predictions"
 OWN = "own"  # the pictures that a model was trained with
-RETRIEVED, NONE = "retrieved", "none"
+NONE = "none"
 
 
 def evaluate_model(
@@ -75,7 +75,7 @@ def evaluate_model(
 def _controls(job: Job, variant: Variant) -> list[str]:
     """Its own pictures, and the study's controls if it was trained on retrieved ones."""
     controls = job.value("evaluate.controls", list[str])
-    return [OWN, *controls] if variant.pictures == RETRIEVED else [OWN]
+    return [OWN, *controls] if variant.takes_controls else [OWN]
 
 
 def _answers(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from valm.evaluate.metrics import CHOICE
+from valm.evaluate.metrics import candidate_scores
 
 Rival = tuple[str, str]
 
@@ -16,8 +17,7 @@ def counted_answers(
 ) -> pl.DataFrame:
     """How often each candidate was chosen for things of each right answer, over prompts and seeds.
 
-    Candidates are compared after calibration, as in the corrected accuracy: each one's mean
-    log-probability under the prompt's content-free questions (``answer`` -1) is subtracted.
+    Candidates are compared after calibration, as in the corrected accuracy.
 
     Args:
         answers: By model and control: ``seed, item, prompt, part, answer`` (place of the right
@@ -28,32 +28,14 @@ def counted_answers(
     Returns:
         ``model, control, gold, answer, count``.
     """
-    frames = []
-    columns = [f"{CHOICE}{place}" for place in range(len(choices))]
+    rows = []
     for (model, control), frame in answers.items():
-        free = (
-            frame.filter(pl.col("answer") < 0)
-            .group_by("seed", "prompt")
-            .agg(pl.col(columns).mean())
-        )
-        asked = frame.filter((pl.col("answer") >= 0) & (pl.col("part") == part))
-        joined = asked.join(
-            free, on=["seed", "prompt"], how="left", suffix="_free", maintain_order="left"
-        )
-        calibrated = [pl.col(c) - pl.col(f"{c}_free").fill_null(0.0) for c in columns]
-        chosen = joined.select(gold="answer", answer=pl.concat_list(calibrated).list.arg_max())
-        frames.append(
-            chosen.group_by("gold", "answer")
-            .agg(count=pl.len())
-            .sort("gold", "answer")
-            .select(
-                pl.lit(model).alias("model"),
-                pl.lit(control).alias("control"),
-                *(
-                    pl.col(c).map_elements(lambda place: choices[place], pl.String)
-                    for c in ("gold", "answer")
-                ),
-                "count",
-            )
-        )
-    return pl.concat(frames) if frames else pl.DataFrame()
+        counts: Counter[tuple[int, int]] = Counter()
+        for _, of_seed in frame.group_by("seed", maintain_order=True):
+            asked, scores = candidate_scores(of_seed, part, calibrate=True)
+            counts.update(zip(asked["answer"], scores.argmax(axis=1).tolist(), strict=True))
+        rows += [
+            (model, control, choices[gold], choices[answer], count)
+            for (gold, answer), count in sorted(counts.items())
+        ]
+    return pl.DataFrame(rows, ["model", "control", "gold", "answer", "count"], orient="row")
