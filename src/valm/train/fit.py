@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
-import warnings
 from pathlib import Path
-from typing import Any
 
-import pytorch_lightning as lightning
 import torch
-from lightning_fabric.plugins.environments.lightning import LightningEnvironment
-from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from valm.config.phases import Train, Trunk, Variant
 from valm.core.atomic import write_text
 from valm.core.job import Job
 from valm.core.logs import logger
-from valm.core.progress import Tracker
-from valm.core.seeding import derive_seed
 from valm.errors import ConfigError
 from valm.models.fusion import Fusion, make_fusion
 from valm.models.initialise import initialise
 from valm.models.language_model import LanguageModel
 from valm.models.trunk import TrunkConfig
-from valm.train.checkpoint import PlainCheckpoints, newest_checkpoint
 from valm.train.inputs import TRAIN, VALID, PictureFiles, open_inputs
+from valm.train.loop import HISTORY, run_training
 from valm.train.memory import keep_freed_memory
-from valm.train.metrics import forget_after
-from valm.train.recorder import Recorder
 from valm.train.saved_model import KIND, save_model
 from valm.train.training import Training
-
-HISTORY = "metrics.jsonl"
-TERMINATED = 128 + 15  # what a shell reports of a process that SIGTERM ended
 
 
 def train_model(
@@ -72,7 +59,7 @@ def train_model(
     initialise(language_model, seed)
     training = Training(language_model, settings, seed, inputs.blocks[TRAIN], inputs.blocks[VALID])
     with job.work(parents) as work:
-        valid_loss = _fit(training, f"training {model}, seed {seed}", work)
+        valid_loss = run_training(training, f"training {model}, seed {seed}", work)
         facts = {
             "variant": model,
             "seed": seed,
@@ -102,52 +89,3 @@ def _pictures_of(
             "--neighbours-valid",
         )
     return pictures
-
-
-def _fit(training: Training, what: str, work: Path) -> float:
-    """Train to the last step; returns the last validation loss.
-
-    State in ``work``: checkpoints, the history, ``progress.json``.
-    """
-    settings = training.settings
-    torch.manual_seed(derive_seed(training.seed, "dropout"))
-    checkpoint = newest_checkpoint(work / "checkpoints")
-    done = int(checkpoint.name.removeprefix("step-")) if checkpoint else 0
-    forget_after(work / HISTORY, done)
-    if done:
-        logger.info("%s: going on from step %s of %s", what, done, settings.steps)
-    per_step = settings.sequences_per_step * training.model.trunk.config.context_tokens
-    total = (settings.steps - done) * per_step
-    with Tracker(what, total, "tokens", work / "progress.json") as tracker:
-        recorder = Recorder(tracker, work / HISTORY, work / "checkpoints", per_step)
-        try:
-            _trainer(settings, recorder, work).fit(training, ckpt_path=checkpoint)
-        except SIGTERMException as error:
-            logger.warning("%s: stopped by SIGTERM; run it again to go on", what)
-            raise SystemExit(TERMINATED) from error
-    assert recorder.valid_loss is not None
-    return recorder.valid_loss
-
-
-def _trainer(settings: Train, recorder: Recorder, work: Path) -> lightning.Trainer:
-    """Lightning's trainer with everything off that this study does itself, or not at all."""
-    for name in ("pytorch_lightning", "lightning_fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module=r"pytorch_lightning|lightning_fabric")
-    off: dict[str, Any] = dict.fromkeys(
-        ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
-    )
-    return lightning.Trainer(
-        accelerator="auto",
-        devices=1,
-        max_steps=settings.steps,
-        limit_val_batches=0,
-        num_sanity_val_steps=0,
-        gradient_clip_val=settings.optimiser.clip_norm,
-        default_root_dir=work,
-        callbacks=[recorder],
-        # Not Lightning's own handling of Slurm: Snakemake submits and requeues.
-        plugins=[PlainCheckpoints(), LightningEnvironment()],
-        enable_autolog_hparams=False,
-        **off,
-    )
