@@ -22,7 +22,7 @@ from valm.errors import ValmError
 
 GIB = 1 << 30
 # Measured with the default study (docs/results.md), rounded up.
-NEEDED_DISK_GIB, NEEDED_MEMORY_GIB = 5.0, 6.0
+NEEDED_DISK_GIB, NEEDED_MEMORY_GIB, MINUTES_ON_TWO_CORES = 5.0, 6.0, 20
 LOCK = Path("requirements/lock.txt")
 
 
@@ -97,13 +97,16 @@ def _pins(lock: str) -> dict[str, str]:
 
 def _cores() -> Finding:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return Finding("cores", str(cores))
+    return Finding(
+        "cores", f"{cores} (two idle ones take about {MINUTES_ON_TWO_CORES} minutes for the study)"
+    )
 
 
 def _memory() -> Finding:
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
     fit = total >= NEEDED_MEMORY_GIB
-    return Finding("memory", f"{total:.1f} GiB (needs {NEEDED_MEMORY_GIB:.0f})", fit)
+    cure = "" if fit else "run it with CORES=1, which halves what it needs"
+    return Finding("memory", f"{total:.1f} GiB (needs {NEEDED_MEMORY_GIB:.0f})", fit, cure)
 
 
 def _disk() -> Finding:
