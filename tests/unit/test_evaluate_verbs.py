@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,17 @@ def test_from_requests_to_tables(study: TinyStudy) -> None:
     rivals = set(scores.select("model", "control").unique().iter_rows())
     controls = ("own", "permuted", "zero")
     assert rivals == {("gpt2_star", "own")} | {("valm", control) for control in controls}
+    corrected = scores.filter(definition="corrected", seed=-1, status="measured")
+    assert json.loads((study.folder / "metrics.json").read_text(encoding="utf-8")) == {
+        task: {
+            metric: {
+                model if control == "own" else f"{model}:{control}": value
+                for model, control, value in of_metric.select("model", "control", "value").rows()
+            }
+            for (metric,), of_metric in of_task.group_by("metric")
+        }
+        for (task,), of_task in corrected.group_by("task")
+    }
     assert set(scores["seed"]) == {-1, 1, 2}
     assert scores["value"].is_between(scores["low"] - 1e-9, scores["high"] + 1e-9).all()
     # An untrained model knows about as much as a uniform one.

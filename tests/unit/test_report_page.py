@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from builders.results import write_results
-from builders.scores import Story
+from builders.scores import MODELS, Story
 
 from valm.core.job import Job
 from valm.core.manifest import verify_files
@@ -23,6 +23,10 @@ JOB = Job("write-report", {"study": "small"}, "code")
 
 def write(results: Path) -> str:
     notebooks = [results / "report/notebooks" / f"{name}.ipynb" for name in TITLES]
+    for notebook in notebooks:
+        notebook.parent.mkdir(parents=True, exist_ok=True)
+        notebook.write_text("{}", encoding="utf-8")
+        notebook.with_suffix(".html").write_text("<p>", encoding="utf-8")
     output = results / "report" / "report.manifest.json"
     write_report(JOB, results=results, notebooks=notebooks, output=output)
     return (output.parent / "report.html").read_text(encoding="utf-8")
@@ -57,7 +61,13 @@ def test_page_is_whole_and_its_contents_lead_somewhere(results: Path, html: str)
         "tables/results.csv",
         "figures/differences.svg",
         "figures/losses.svg",
+        "losses.csv",
+        "notebooks/01_ingest.ipynb",
+        "notebooks/01_ingest.html",
     } <= names
+    losses = pl.read_csv(results / "report/losses.csv")
+    assert losses.columns == ["model", "seed", "step", "tokens", "loss", "valid_loss"]
+    assert set(losses["model"]) == set(MODELS)
 
 
 def test_page_has_the_same_bytes_again(results: Path, html: str) -> None:

@@ -91,6 +91,7 @@ rule score_models:
             "scores.parquet",
             "comparisons.parquet",
             "per_prompt.parquet",
+            "metrics.json",
         ),
     params:
         section=section("score-models"),

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from valm.config.phases import Statistics
-from valm.core.atomic import atomic_path
+from valm.core.atomic import atomic_path, write_json
 from valm.core.job import Job
 from valm.core.manifest import read_manifest
 from valm.core.progress import track
@@ -71,6 +71,9 @@ class Rival:
         model, _, control = name.partition(":")
         return cls(model, control or OWN)
 
+    def __str__(self) -> str:
+        return self.model if self.control == OWN else f"{self.model}:{self.control}"
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -91,7 +94,7 @@ class Metric:
 def score_models(
     job: Job, *, predictions: Sequence[Path], requests: Sequence[Path], output: Path
 ) -> None:
-    """Write ``scores.parquet``, ``comparisons.parquet`` and ``per_prompt.parquet``.
+    """Write ``scores.parquet``, ``comparisons.parquet``, ``per_prompt.parquet``, ``metrics.json``.
 
     Args:
         predictions: Manifests of all models' predictions.
@@ -127,6 +130,8 @@ def score_models(
         files.append(output.with_name(f"{name}.parquet"))
         with atomic_path(files[-1]) as path:
             pl.DataFrame(rows, schema=schema).write_parquet(path)
+    files.append(output.with_name("metrics.json"))
+    write_json(files[-1], _headline(scores))
     job.finish(
         output, kind="scores", rows=len(scores), files=files, parents=[*predictions, *requests]
     )
@@ -196,6 +201,16 @@ def _score_rows(metric: Metric, settings: Statistics, counts: Floats) -> Iterato
                 "note": metric.definition["text"],
                 "licence": metric.licence,
             }
+
+
+def _headline(scores: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, float]]]:
+    """The corrected metrics, all seeds pooled, by task, metric and rival: what ``dvc metrics`` shows."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for row in scores:
+        if row["status"] == MEASURED and row["definition"] == "corrected" and row["seed"] == POOLED:
+            rivals = found.setdefault(row["task"], {}).setdefault(row["metric"], {})
+            rivals[str(Rival(row["model"], row["control"]))] = row["value"]
+    return found
 
 
 def _comparison_rows(

@@ -18,9 +18,10 @@ from valm.report.findings import Findings
 from valm.report.notebook_page import TITLES
 from valm.report.numbers import size
 from valm.report.page_shell import page
-from valm.report.results import SUFFIX
+from valm.report.results import SUFFIX, Results
 
 MAXIMUM_BYTES = 8_000_000
+LOSSES = ("model", "seed", "step", "tokens", "loss", "valid_loss")
 PARENTS = (
     "ingest/pictures/list",
     "ingest/tokens/tokens",
@@ -44,7 +45,9 @@ class Section:
 
 
 def write_report(job: Job, *, results: Path, notebooks: Sequence[Path], output: Path) -> None:
-    """Write ``report.html``, ``tables/*.csv``, ``figures/*.svg`` and the manifest.
+    """Write ``report.html``, ``tables/*.csv``, ``figures/*.svg``, ``losses.csv`` and the manifest.
+
+    The manifest names the notebooks too: nothing in the report's folder is left unverified.
 
     Args:
         job: Reads ``study``.
@@ -69,7 +72,8 @@ def write_report(job: Job, *, results: Path, notebooks: Sequence[Path], output: 
     target = output.parent / "report.html"
     write_text(target, html)
     shown = [*evidence, *(e for part in parts for e in (*part.exhibits, *part.folded))]
-    files = [target, *_write_exhibits(shown, output.parent)]
+    files = [target, *_write_exhibits(shown, output.parent), _write_losses(results, output.parent)]
+    files += [file for path in notebooks for file in (path, path.with_suffix(".html"))]
     job.finish(
         output,
         kind="report",
@@ -212,3 +216,12 @@ def _write_exhibits(exhibits: Sequence[Exhibit], folder: Path) -> list[Path]:
             files.append(folder / "figures" / f"{exhibit.name}.svg")
             write_text(files[-1], exhibit.svg)
     return files
+
+
+def _write_losses(results: Path, folder: Path) -> Path:
+    """Every training's losses by model, seed and step: what ``dvc plots`` draws."""
+    target = folder / "losses.csv"
+    logs = Results(results).training_logs()
+    columns = [name for name in LOSSES if name in logs.columns]
+    write_text(target, logs.select(columns).write_csv())
+    return target
