@@ -86,12 +86,12 @@ rule score_models:
         requests=expand(rules.prepare_task.output.manifest, task=task_names()),
     output:
         manifest="<results>/evaluate/scores.manifest.json",
+        metrics="<results>/evaluate/metrics.json",
         data=multiext(
             "<results>/evaluate/",
             "scores.parquet",
             "comparisons.parquet",
             "per_prompt.parquet",
-            "metrics.json",
         ),
     params:
         section=section("score-models"),
@@ -118,3 +118,4 @@ rule score_models:
 rule evaluate:
     input:
         rules.score_models.output.manifest,
+        rules.score_models.output.metrics,
