@@ -1,0 +1,1 @@
+"""Trained models leave for other tools, and checkpoints of the official code come in."""

@@ -1,0 +1,110 @@
+"""The retriever that rides along with an exported model, as a folder that runs without this package."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pyarrow.parquet
+import safetensors.torch
+
+from valm.config.study import Study
+from valm.config.verbs import section_for
+from valm.core.digest import digest_data
+from valm.core.manifest import read_manifest, verify_files
+from valm.embed.encoder import KIND as ENCODER_KIND
+from valm.embed.towers import TEXT_HEADS
+from valm.errors import ConfigError, InputError
+from valm.export.ancestry import Ancestry
+from valm.ingest.picture_list import read_picture_list
+from valm.retrieve.index import KIND as INDEX_KIND
+
+LOADER = Path(__file__).with_name("valm_retriever.py")
+# The one encoder whose text tower is the study's own and small enough to carry.
+CARRIED = "two_tower"
+TOWER, BLOCKS = "towers.text.transformer.", "transformer.resblocks."
+SHOWN = ["id", "name", "caption", "source", "origin", "licence"]
+
+
+def write_retriever(folder: Path, ancestry: Ancestry, study: Study) -> None:
+    """Write the text tower, the index, the pictures' values and captions, and their loader.
+
+    Args:
+        ancestry: Of a model that was trained on retrieved pictures.
+        study: The study that the pictures were retrieved in: it states the windows of queries.
+
+    Raises:
+        InputError: The model was trained without pictures, or with another encoder's.
+        ConfigError: The study is another than that of the model.
+        IntegrityError: A file differs from its manifest.
+    """
+    neighbours = ancestry.manifests("neighbours")
+    if not neighbours:
+        raise InputError(
+            "the model was trained without pictures, so no retriever goes with it",
+            cure="export it without --retriever",
+        )
+    path, found = next(iter(neighbours.items()))
+    choices = {"split": found.facts["split"]}
+    section = section_for(study, "find-neighbours", **choices)
+    if digest_data({"section": section, "choices": choices}) != found.config_digest:
+        raise ConfigError(
+            f"the model's pictures were found with other settings than those of {study.study!r}",
+            where=path,
+            cure="name the configuration of the model's study (--config config.yaml --config ...)",
+        )
+    encoder = ancestry.only(ENCODER_KIND, "encoder")
+    vectors = ancestry.only("vectors", "table of picture vectors")
+    index = ancestry.only(INDEX_KIND, "index")
+    for manifest in (encoder, vectors, index):
+        verify_files(manifest)
+    folder.mkdir()
+    tower = _write_text_tower(encoder, folder)
+    settings = study.retrieve.query.model_dump() | {
+        "top_k": found.facts["top_k"],
+        "end_of_text_id": _end_of_text(ancestry),
+        "text_tower": tower,
+    }
+    (folder / "retriever.json").write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+    name = read_manifest(index).facts["index"]
+    shutil.copyfile(index.with_name(f"{name}.faiss"), folder / "index.faiss")
+    shutil.copyfile(vectors.with_name("values.npy"), folder / "values.npy")
+    shutil.copyfile(LOADER, folder / LOADER.name)
+    pictures = read_picture_list(ancestry.only("picture_list", "list of pictures"))
+    kept = pictures.filter(pictures.column("kept")).select(SHOWN).sort_by("id")
+    pyarrow.parquet.write_table(kept, folder / "captions.parquet")
+
+
+def _write_text_tower(encoder: Path, folder: Path) -> dict[str, int]:
+    """Write the text tower's tensors; return its sizes."""
+    kind = read_manifest(encoder).facts["encoder"]
+    if kind != CARRIED:
+        raise InputError(
+            f"the encoder {kind!r} is another maker's model, which is not carried along",
+            where=encoder,
+            cure="export without --retriever, and retrieve through valm and that model",
+        )
+    tensors = {
+        name.removeprefix(TOWER).replace(BLOCKS, "blocks."): tensor
+        for name, tensor in safetensors.torch.load_file(
+            encoder.with_name("encoder.safetensors")
+        ).items()
+        if name.startswith(TOWER)
+    }
+    safetensors.torch.save_file(tensors, folder / "text_tower.safetensors")
+    vocabulary, width = tensors["token_embedding.weight"].shape
+    layers = {name.split(".")[1] for name in tensors if name.startswith("blocks.")}
+    return {
+        "vocabulary": vocabulary,
+        "context": len(tensors["positional_embedding"]),
+        "width": width,
+        "layers": len(layers),
+        "heads": TEXT_HEADS,
+    }
+
+
+def _end_of_text(ancestry: Ancestry) -> int:
+    """Id of the end of text, as the tokenizer states it."""
+    (tokenizer,) = ancestry.manifests("tokenizer").values()
+    return int(tokenizer.facts["end_of_text_id"])

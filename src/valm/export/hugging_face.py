@@ -1,0 +1,164 @@
+"""``valm export``: a trained model as a folder that Hugging Face's transformers loads by itself."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import transformers
+
+from valm.config.study import Study
+from valm.core.atomic import atomic_directory
+from valm.core.digest import digest_data
+from valm.core.fingerprint import code_digest
+from valm.core.logs import logger
+from valm.core.manifest import read_manifest, verify_files, write_manifest
+from valm.errors import InputError
+from valm.export.ancestry import Ancestry
+from valm.export.card import model_card
+from valm.export.carried_retriever import write_retriever
+from valm.export.modeling_valm import ValmConfig
+from valm.ingest.tokenizer import END_OF_TEXT, load_tokenizer
+from valm.ingest.tokenizer import FILE as TOKENIZER
+from valm.ingest.tokenizer import KIND as TOKENIZER_KIND
+from valm.models.language_model import LanguageModel
+from valm.train.saved_model import WEIGHTS, load_model
+
+KIND = "export"
+MANIFEST = "export.manifest.json"
+FUSIONS = ("none", "joint")
+MODELLING = Path(__file__).with_name("modeling_valm.py")
+
+
+def export_model(*, model: Path, results: Path, output: Path, study: Study | None = None) -> None:
+    """Write weights, configuration, tokenizer, modelling code and model card into a folder.
+
+    Args:
+        model: Manifest of a trained or converted model.
+        results: Folder of results in which the model's ancestors and scores are looked for.
+        output: The folder; an earlier export there is replaced, anything else is left alone.
+        study: The study of the model; its retriever rides along. None: without a retriever.
+
+    Raises:
+        InputError: The model's fusion is not known to the modelling file, its tokenizer is not
+            among its ancestors, it has no retriever, or the output is a folder of something else.
+        ConfigError: The study is not the one that the model's pictures were retrieved in.
+        IntegrityError: A file differs from its manifest.
+    """
+    _check_replaceable(output)
+    language_model, info = load_model(model)
+    _check_known(language_model)
+    ancestry = Ancestry.of(model, results)
+    tokenizer = ancestry.only(TOKENIZER_KIND, "tokenizer")
+    verify_files(tokenizer)
+    end_of_text = load_tokenizer(tokenizer).end_of_text
+    config = hugging_face_config(language_model, end_of_text)
+    with atomic_directory(output) as folder:
+        weights = safetensors.torch.load_file(model.parent / WEIGHTS)
+        safetensors.torch.save_file(weights, folder / WEIGHTS, {"format": "pt"})
+        shutil.copyfile(MODELLING, folder / MODELLING.name)
+        shutil.copyfile(tokenizer.with_name(TOKENIZER), folder / TOKENIZER)
+        _write(folder / "config.json", config)
+        _write(folder / "tokenizer_config.json", tokenizer_config(language_model))
+        _write(folder / "generation_config.json", generation_config(language_model, end_of_text))
+        if study is not None:
+            write_retriever(folder / "retriever", ancestry, study)
+        card = model_card(read_manifest(model), info, ancestry, results, study is not None)
+        (folder / "README.md").write_text(card, encoding="utf-8")
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        write_manifest(
+            folder / MANIFEST,
+            kind=KIND,
+            rows=language_model.parameter_count,
+            files=files,
+            producer="export",
+            config_digest=digest_data({"retriever": study is not None}),
+            code_digest=code_digest(__name__),
+            parents=[model],
+        )
+    logger.info("exported %s: %s files", output, len(files) + 1)
+
+
+def hugging_face_config(model: LanguageModel, end_of_text: int) -> dict[str, Any]:
+    """``config.json`` of a model of ours.
+
+    Args:
+        end_of_text: Id that ends a text, and stands before the first.
+    """
+    trunk = model.trunk.config
+    sizes = ValmConfig(
+        vocab_size=len(model.output_embedding),
+        hidden_size=trunk.width,
+        num_hidden_layers=trunk.layers,
+        num_attention_heads=trunk.heads,
+        max_position_embeddings=trunk.context_tokens,
+        positions=trunk.positions,
+        joint_layer=model.fused_layers[0] if model.fused_layers else None,
+        joint_scale=getattr(model.fusion.params, "scale", "sqrt_d_head"),
+        picture_width=model.value_width,
+        dropout=trunk.dropout,
+        bos_token_id=end_of_text,
+        eos_token_id=end_of_text,
+        pad_token_id=end_of_text,
+    )
+    where = MODELLING.stem
+    stated = {name: getattr(sizes, name) for name in ValmConfig.__annotations__}
+    return stated | {
+        "model_type": ValmConfig.model_type,
+        "transformers_version": transformers.__version__,
+        "architectures": ["ValmForCausalLM"],
+        "auto_map": {
+            "AutoConfig": f"{where}.ValmConfig",
+            "AutoModelForCausalLM": f"{where}.ValmForCausalLM",
+        },
+        "dtype": "float32",
+    }
+
+
+def tokenizer_config(model: LanguageModel) -> dict[str, Any]:
+    """``tokenizer_config.json``; a text that spells the end of text stays text."""
+    return {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": model.trunk.config.context_tokens,
+        "bos_token": END_OF_TEXT,
+        "eos_token": END_OF_TEXT,
+        "pad_token": END_OF_TEXT,
+        "padding_side": "left",
+        "split_special_tokens": True,
+        "clean_up_tokenization_spaces": False,
+    }
+
+
+def generation_config(model: LanguageModel, end_of_text: int) -> dict[str, Any]:
+    """``generation_config.json``: to the end of the text, or of the model's context."""
+    ends = dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), end_of_text)
+    return ends | {"max_length": model.trunk.config.context_tokens, "use_cache": True}
+
+
+def _check_known(model: LanguageModel) -> None:
+    """The modelling file holds the fusions that it holds."""
+    if model.fusion.name not in FUSIONS:
+        raise InputError(
+            f"models with the fusion {model.fusion.name!r} cannot be exported",
+            cure=f"the modelling file knows {' and '.join(FUSIONS)}: extend {MODELLING.name}",
+        )
+
+
+def _check_replaceable(output: Path) -> None:
+    """Nothing is replaced but an export."""
+    if not output.exists() or (output / MANIFEST).is_file():
+        return
+    if not output.is_dir() or any(output.iterdir()):
+        raise InputError(
+            "the output exists and is no export",
+            where=output,
+            cure="name a new folder, or remove this one yourself",
+        )
+
+
+def _write(path: Path, data: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(data, indent=1, sort_keys=True) + "\n", encoding="utf-8")
