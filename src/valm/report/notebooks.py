@@ -21,6 +21,7 @@ import nbformat
 import papermill  # type: ignore[import-untyped]
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError  # type: ignore[import-untyped]
+from traitlets.config import Config
 
 from valm.core.atomic import write_text
 from valm.core.job import Job
@@ -32,6 +33,8 @@ from valm.report.notebook_page import notebook_page
 KERNEL = "valm-report"
 KERNEL_START_SECONDS = 600  # on a busy machine imports take minutes
 NOTEBOOK_FORMAT = 4
+# Kernels that start at the same time can pick the same free port; files have names of their own.
+SOCKET_FILES = Config({"KernelManager": {"transport": "ipc"}})
 
 
 class NotebookError(ValmError):
@@ -82,6 +85,7 @@ def execute(notebook: Path, parameters: Mapping[str, Any], attempt: Path) -> nbf
                 language="python",
                 progress_bar=False,
                 start_timeout=KERNEL_START_SECONDS,
+                config=SOCKET_FILES,
             )
         except DeadKernelError as error:
             raise NotebookError(
