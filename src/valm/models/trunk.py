@@ -85,8 +85,10 @@ class SelfAttention(nn.Module):
         key: Float[Tensor, "batch heads tokens head"],
     ) -> Float[Tensor, "batch heads tokens tokens"]:
         """Scaled inner products of queries with the keys up to their own token, else -infinity."""
-        logits = query @ key.transpose(2, 3) * self.scale
-        return logits + torch.full_like(logits[0, 0], float("-inf")).triu(1)
+        tokens = query.shape[2]
+        ahead = query.new_full((tokens, tokens), float("-inf")).triu(1)
+        pairs = query.flatten(0, 1), key.flatten(0, 1).transpose(1, 2)
+        return torch.baddbmm(ahead, *pairs, alpha=self.scale).unflatten(0, query.shape[:2])
 
     def split(
         self, x: Float[Tensor, "batch tokens width"]

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from valm.models.fusion import Fusion, FusionParams
 from valm.models.initialise import draw, draw_uniform
+from valm.models.picture_products import match, mix
 from valm.models.pictures import Pictures
 from valm.models.trunk import AttentionWeights, Block, SelfAttention, TrunkConfig
 
@@ -48,7 +49,7 @@ class PictureMap(NamedTuple):
     """The affine map from standardised picture vectors to the keys, or the values, of all heads."""
 
     weight: Float[Tensor, "heads head value"]
-    bias: Float[Tensor, "heads 1 head"]
+    bias: Float[Tensor, "heads head 1"]
 
 
 class JointAttention(SelfAttention):
@@ -79,7 +80,9 @@ class JointAttention(SelfAttention):
         weights = self.joint_weights(query, key, vectors, pictures.mask, to_key)
         weights = functional.dropout(weights, self.dropout, self.training)
         text, seen = torch.split(weights, [x.shape[1], vectors.shape[2]], dim=-1)
-        return self.leave(text @ value + mix(seen, vectors, to_value))
+        by_place = seen.transpose(1, 2).flatten(0, 1).to(vectors.dtype)
+        mixed = mix(by_place, vectors.flatten(0, 1), *to_value)
+        return self.leave(text @ value + mixed.unflatten(1, x.shape[:2]).transpose(0, 1))
 
     def weights(
         self, x: Float[Tensor, "batch tokens width"], pictures: Pictures | None = None
@@ -101,10 +104,10 @@ class JointAttention(SelfAttention):
         width = self.query_key_value.in_features
         own = self.picture_key_value
         weight = own.weight if isinstance(own, nn.Linear) else self.query_key_value.weight[width:]
-        bias = own.bias + (weight * self.picture_norm.bias).sum(1)
+        bias = torch.addmv(own.bias, weight, self.picture_norm.bias)
         weight = (weight * self.picture_norm.weight).to(dtype)
         key_weight, value_weight = weight.view(2, self.heads, -1, weight.shape[1])
-        key_bias, value_bias = bias.to(dtype).view(2, self.heads, 1, -1)
+        key_bias, value_bias = bias.to(dtype).view(2, self.heads, -1, 1)
         return PictureMap(key_weight, key_bias), PictureMap(value_weight, value_bias)
 
     def joint_weights(
@@ -116,40 +119,11 @@ class JointAttention(SelfAttention):
         to_key: PictureMap,
     ) -> Float[Tensor, "batch heads tokens tokens_and_pictures"]:
         """The softmax over the logits of text and pictures side by side."""
-        seen = match(query, vectors, to_key) * self.scale
-        seen = seen.masked_fill(~mask.unsqueeze(1), float("-inf"))
+        by_head = query.transpose(0, 1).flatten(1, 2)
+        products = match(by_head, vectors.flatten(0, 1), *to_key) * self.scale
+        products = products.unflatten(0, mask.shape[:2]).transpose(1, 2)
+        seen = products.masked_fill(~mask.unsqueeze(1), float("-inf"))
         return torch.cat([self.text_logits(query, key), seen], dim=-1).softmax(dim=-1)
-
-
-def match(
-    query: Float[Tensor, "batch heads tokens head"],
-    vectors: Float[Tensor, "batch tokens pictures value"],
-    to_key: PictureMap,
-) -> Float[Tensor, "batch heads tokens pictures"]:
-    """Inner products of queries with picture keys; the keys themselves are never made.
-
-    q . (W z + b) = (W^T q) . z + q . b projects one query instead of K pictures (VALM.md 4.4).
-    """
-    batch, heads, tokens, head = query.shape
-    by_head = query.transpose(0, 1).reshape(heads, batch * tokens, head)
-    projected = (by_head @ to_key.weight).transpose(0, 1)
-    products = projected @ vectors.flatten(0, 1).transpose(1, 2)
-    products = products + (by_head * to_key.bias).sum(2).t().unsqueeze(2)
-    return products.view(batch, tokens, heads, -1).transpose(1, 2)
-
-
-def mix(
-    weights: Float[Tensor, "batch heads tokens pictures"],
-    vectors: Float[Tensor, "batch tokens pictures value"],
-    to_value: PictureMap,
-) -> Float[Tensor, "batch heads tokens head"]:
-    """Weighted sums of picture values: sum_k a_k (W z_k + b) = W sum_k a_k z_k + b sum_k a_k."""
-    batch, heads, tokens, _ = weights.shape
-    by_token = weights.transpose(1, 2).flatten(0, 1)
-    mixed = (by_token @ vectors.flatten(0, 1)).transpose(0, 1)
-    total = by_token.sum(2).t().unsqueeze(2)
-    values = mixed @ to_value.weight.transpose(1, 2) + total * to_value.bias
-    return values.view(heads, batch, tokens, -1).transpose(0, 1)
 
 
 class Joint(Fusion):
