@@ -34,8 +34,6 @@ def requests(lengths: list[int], choices: int = 3) -> Requests:
     return Requests(
         tokens=generator.integers(0, VOCABULARY, total),
         offsets=np.cumsum([0, *lengths]),
-        ids=generator.integers(-1, PICTURES, (total, 3)).astype(np.int32),
-        values=generator.normal(size=(total, WIDTH)).astype(np.float16),
         choices=np.arange(choices) + 5,
     )
 
@@ -46,7 +44,10 @@ def reader(asked: Requests, control: str = "retrieved") -> Reader:
     model = LanguageModel(trunk, make_fusion(fusion, {}), VOCABULARY, WIDTH).eval()
     initialise(model, 1)
     table = standardise(torch.from_numpy(np.random.default_rng(3).normal(size=(PICTURES, WIDTH))))
-    given = None if control == "none" else give(control, asked.ids, asked.values, PICTURES, 1)
+    generator, total = np.random.default_rng(2), len(asked.tokens)
+    ids = generator.integers(-1, PICTURES, (total, 3)).astype(np.int32)
+    values = generator.normal(size=(total, WIDTH)).astype(np.float16)
+    given = None if control == "none" else give(control, ids, values, PICTURES, 1)
     return Reader(model.double(), given, table)
 
 

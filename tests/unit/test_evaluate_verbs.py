@@ -18,8 +18,9 @@ from valm.config.study import parse_study
 from valm.config.verbs import section_for
 from valm.core.job import Job
 from valm.core.manifest import read_manifest
-from valm.evaluate import prepare
-from valm.evaluate.predict import evaluate_model
+from valm.evaluate import illustrate
+from valm.evaluate.illustrate import TaskPictures, illustrate_task
+from valm.evaluate.predict import Shown, evaluate_model
 from valm.evaluate.prepare import prepare_task
 from valm.evaluate.prepared import read_requests
 from valm.evaluate.score import score_models
@@ -70,8 +71,15 @@ class TinyStudy:
         output = self.folder / "tasks" / f"{task}.manifest.json"
         prepare_task(
             self.job("prepare-task", task=task), task=task, raw=raw or [],
-            tokenizer=self.tokenizer, encoder=self.encoder, vectors=self.vectors,
-            index=self.index, tokens=self.tokens, output=output,
+            tokenizer=self.tokenizer, tokens=self.tokens, output=output,
+        )  # fmt: skip
+        return output
+
+    def illustrate(self, task: str, request: Path) -> Path:
+        output = self.folder / "pictures" / f"{task}.manifest.json"
+        illustrate_task(
+            self.job("illustrate-task", task=task), request=request, encoder=self.encoder,
+            vectors=self.vectors, index=self.index, output=output,
         )  # fmt: skip
         return output
 
@@ -93,9 +101,10 @@ class TinyStudy:
     def evaluate(self, model: str, fusion: str, task: str, request: Path) -> Path:
         output = self.folder / "predictions" / model / f"{task}.manifest.json"
         output.parent.mkdir(parents=True, exist_ok=True)
+        shown = None if fusion == "none" else Shown(self.illustrate(task, request), self.vectors)
         evaluate_model(
             self.job("evaluate-model", model=model, task=task), model=model, task=task,
-            request=request, models=self.models(model, fusion), vectors=self.vectors, output=output,
+            request=request, models=self.models(model, fusion), output=output, shown=shown,
         )  # fmt: skip
         return output
 
@@ -111,12 +120,14 @@ class TinyStudy:
 @pytest.fixture
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyStudy:
     made = TinyStudy(tmp_path)
-    monkeypatch.setattr(prepare, "load_encoder", lambda manifest: made.fake)
+    monkeypatch.setattr(illustrate, "load_encoder", lambda manifest: made.fake)
     return made
 
 
 def test_a_passage_gets_the_pictures_that_it_has_in_the_token_stream(study: TinyStudy) -> None:
-    requests, _ = read_requests(study.prepare("held_out_text"))
+    request = study.prepare("held_out_text")
+    requests, _ = read_requests(request)
+    pictures = TaskPictures.read(study.illustrate("held_out_text", request))
     stream = TokenStream.open(study.tokens, "test")
     query = Query.model_validate(STUDY["retrieve"]["query"])
     states = next(iter(token_states(study.fake, stream.tokens, stream.documents, query)))
@@ -124,8 +135,8 @@ def test_a_passage_gets_the_pictures_that_it_has_in_the_token_stream(study: Tiny
     inside = np.ones(len(requests.tokens), bool)
     inside[requests.offsets[:-1]] = False  # the end of text in front of each passage
     np.testing.assert_array_equal(requests.tokens[inside], stream.tokens)
-    np.testing.assert_array_equal(requests.ids[inside], expected.ids)
-    np.testing.assert_array_equal(requests.values[inside], expected.values)
+    np.testing.assert_array_equal(pictures.ids[inside], expected.ids)
+    np.testing.assert_array_equal(pictures.values[inside], expected.values)
     end = load_tokenizer(study.tokenizer).end_of_text
     assert set(requests.tokens[~inside].tolist()) == {end}
 

@@ -59,6 +59,8 @@ def test_a_changed_parent_changes_the_fingerprint(tmp_path: Path) -> None:
     parent = finish(tmp_path / "a")
     before = JOB.fingerprint([parent])
     child = finish(tmp_path / "b", "child", parents=[parent])
-    assert read_manifest(child).parents == {"a/tokens.manifest.json": read_manifest(parent).digest}
+    assert read_manifest(child).parents == {
+        "../a/tokens.manifest.json": read_manifest(parent).digest
+    }
     finish(tmp_path / "a", facts={"note": "other"})
     assert JOB.fingerprint([parent]) != before

@@ -15,6 +15,7 @@ from valm.cli.needs import (
     required_sources,
     text_sources,
 )
+from valm.cli.plugin_modules import plugin_modules
 from valm.cli.registries import REGISTRIES
 from valm.config.plugins import check_plugins
 from valm.config.study import parse_study
@@ -63,17 +64,15 @@ def section(verb):
     return lambda wildcards: canonical_json(section_for(STUDY, verb, **dict(wildcards.items())))
 
 
-def code(verb, plugins=lambda wildcards: []):
-    """A params function: the fingerprint of the code behind a verb and of a job's plug-ins.
+def code(verb):
+    """A params function: the fingerprint of the code behind a verb and of a job's plug-ins."""
 
-    ``plugins`` gives the modules of the plug-ins that a job with these wildcards uses.
-    """
-    return lambda wildcards: code_for(verb, *plugins(wildcards))
+    def fingerprint(wildcards):
+        choices = dict(wildcards.items())
+        handed = section_for(STUDY, verb, **choices)
+        return code_for(verb, *plugin_modules(verb, handed, choices, STUDY.embed.encoder.name))
 
-
-def plugin_module(registry, name):
-    """The module of a plug-in, by the key path of its registry and its name."""
-    return REGISTRIES[registry].module(name)
+    return fingerprint
 
 
 def each(option, name):
@@ -113,32 +112,6 @@ def features_inputs(wildcards):
     }
 
 
-def encoder_plugin(wildcards):
-    """The module of the study's encoder."""
-    return [plugin_module("embed.encoder", STUDY.embed.encoder.name)]
-
-
-def variant_plugins(wildcards):
-    """The modules of a model's fusion and of what it is given for pictures."""
-    chosen = STUDY.models.named(wildcards.model)
-    return [
-        plugin_module("models.variants[].fusion", chosen.fusion.name),
-        plugin_module("models.variants[].pictures", chosen.pictures),
-    ]
-
-
-def evaluation_plugins(wildcards):
-    """The modules of a model's plug-ins, of a task and of the controls at evaluation."""
-    names = STUDY.evaluate.controls if STUDY.models.named(wildcards.model).takes_controls else []
-    controls = [plugin_module("evaluate.controls", name) for name in names]
-    return variant_plugins(wildcards) + task_plugin(wildcards) + controls
-
-
-def task_plugin(wildcards):
-    """The module of a task."""
-    return [plugin_module("evaluate.tasks", wildcards.task)]
-
-
 def predictions(pattern):
     """One file of each model and task."""
     return expand(pattern, model=model_names(), task=task_names())
@@ -168,6 +141,17 @@ def picture_inputs(wildcards):
         "neighbours_train": neighbours.manifest.format(split="train"),
         "neighbours_valid": neighbours.manifest.format(split="valid"),
         "neighbours_data": ancient(expand(neighbours.data, split=["train", "valid"])),
+        "vectors": rules.embed_pictures.output.manifest,
+        "vectors_data": ancient(rules.embed_pictures.output.data),
+    }
+
+
+def shown_inputs(wildcards):
+    """The pictures of a task's tokens, for a model that is given any."""
+    if STUDY.models.named(wildcards.model).pictures == "none":
+        return {}
+    return {
+        "pictures": rules.illustrate_task.output.manifest,
         "vectors": rules.embed_pictures.output.manifest,
         "vectors_data": ancient(rules.embed_pictures.output.data),
     }

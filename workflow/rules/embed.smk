@@ -42,7 +42,7 @@ rule make_encoder:
         manifest="<results>/embed/encoder/encoder.manifest.json",
     params:
         section=section("make-encoder"),
-        code=code("make-encoder", encoder_plugin),
+        code=code("make-encoder"),
         features=each("--features", "features"),
     log:
         "<logs>/make_encoder.log",
@@ -72,7 +72,7 @@ rule embed_pictures:
         data=["<results>/embed/vectors/keys.npy", "<results>/embed/vectors/values.npy"],
     params:
         section=section("embed-pictures"),
-        code=code("embed-pictures", encoder_plugin),
+        code=code("embed-pictures"),
         features=each("--features", "features"),
     log:
         "<logs>/embed_pictures.log",

@@ -6,18 +6,13 @@ rule prepare_task:
         raw=lambda wildcards: raw_manifests("evaluate.tasks", wildcards.task),
         tokenizer=rules.train_tokenizer.output.manifest,
         tokenizer_data=ancient(rules.train_tokenizer.output.data),
-        encoder=rules.make_encoder.output.manifest,
-        vectors=rules.embed_pictures.output.manifest,
-        vectors_data=ancient(rules.embed_pictures.output.data),
-        index=expand(rules.build_index.output.manifest, index=STUDY.retrieve.index),
-        index_data=ancient(expand(rules.build_index.output.data, index=STUDY.retrieve.index)),
         tokens=rules.write_tokens.output.manifest,
         tokens_data=ancient(rules.write_tokens.output.data),
     output:
         manifest="<results>/evaluate/tasks/{task}.manifest.json",
     params:
         section=section("prepare-task"),
-        code=code("prepare-task", lambda w: task_plugin(w) + encoder_plugin(w)),
+        code=code("prepare-task"),
         raw=each("--raw", "raw"),
     log:
         "<logs>/prepare_task/{task}.log",
@@ -29,16 +24,47 @@ rule prepare_task:
         "Preparing the task {wildcards.task}"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=2000,
     shell:
         "python -m valm prepare-task --task {wildcards.task} --tokenizer {input.tokenizer}"
-        " --encoder {input.encoder} --vectors {input.vectors} --index {input.index}"
         " --tokens {input.tokens} {params.raw} --output {output.manifest}"
+        " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
+
+
+rule illustrate_task:
+    input:
+        request=rules.prepare_task.output.manifest,
+        encoder=rules.make_encoder.output.manifest,
+        vectors=rules.embed_pictures.output.manifest,
+        vectors_data=ancient(rules.embed_pictures.output.data),
+        index=expand(rules.build_index.output.manifest, index=STUDY.retrieve.index),
+        index_data=ancient(expand(rules.build_index.output.data, index=STUDY.retrieve.index)),
+    output:
+        manifest="<results>/evaluate/pictures/{task}.manifest.json",
+    params:
+        section=section("illustrate-task"),
+        code=code("illustrate-task"),
+    log:
+        "<logs>/illustrate_task/{task}.log",
+    benchmark:
+        "<benchmarks>/illustrate_task/{task}.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    message:
+        "Finding the pictures of every token of the task {wildcards.task}"
+    threads: 1
+    resources:
+        mem_mb=3000,
+    shell:
+        "python -m valm illustrate-task --task {wildcards.task} --request {input.request}"
+        " --encoder {input.encoder} --vectors {input.vectors} --index {input.index}"
+        " --output {output.manifest}"
         " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
 
 
 rule evaluate_model:
     input:
+        unpack(shown_inputs),
         request=rules.prepare_task.output.manifest,
         models=expand(
             rules.train_model.output.manifest,
@@ -52,15 +78,15 @@ rule evaluate_model:
                 allow_missing=True,
             )
         ),
-        vectors=rules.embed_pictures.output.manifest,
-        vectors_data=ancient(rules.embed_pictures.output.data),
     output:
         manifest="<results>/evaluate/predictions/{model}/{task}.manifest.json",
         data=["<results>/evaluate/predictions/{model}/{task}.parquet"],
     params:
         section=section("evaluate-model"),
-        code=code("evaluate-model", evaluation_plugins),
+        code=code("evaluate-model"),
         models=each("--models", "models"),
+        pictures=each("--pictures", "pictures"),
+        vectors=each("--vectors", "vectors"),
     log:
         "<logs>/evaluate_model/{model}/{task}.log",
     benchmark:
@@ -74,7 +100,7 @@ rule evaluate_model:
         mem_mb=3000,
     shell:
         "python -m valm evaluate-model --model {wildcards.model} --task {wildcards.task}"
-        " --request {input.request} {params.models} --vectors {input.vectors}"
+        " --request {input.request} {params.models} {params.pictures} {params.vectors}"
         " --output {output.manifest}"
         " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
 
@@ -112,6 +138,38 @@ rule score_models:
     shell:
         "python -m valm score-models {params.predictions} {params.requests}"
         " --output {output.manifest}"
+        " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
+
+
+rule score_cell:
+    input:
+        unpack(shown_inputs),
+        request=rules.prepare_task.output.manifest,
+        trained=rules.train_model.output.manifest,
+        trained_data=ancient(rules.train_model.output.data),
+    output:
+        manifest="<results>/evaluate/{model}/{task}/seed{seed}.manifest.json",
+        data=["<results>/evaluate/{model}/{task}/seed{seed}.json"],
+    params:
+        section=section("score-cell"),
+        code=code("score-cell"),
+        pictures=each("--pictures", "pictures"),
+        vectors=each("--vectors", "vectors"),
+    log:
+        "<logs>/score_cell/{model}/{task}/seed{seed}.log",
+    benchmark:
+        "<benchmarks>/score_cell/{model}/{task}/seed{seed}.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    message:
+        "Scoring {wildcards.model} with seed {wildcards.seed} on {wildcards.task}"
+    threads: 1
+    resources:
+        mem_mb=3000,
+    shell:
+        "python -m valm score-cell --model {wildcards.model} --task {wildcards.task}"
+        " --seed {wildcards.seed} --request {input.request} --trained {input.trained}"
+        " {params.pictures} {params.vectors} --output {output.manifest}"
         " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
 
 

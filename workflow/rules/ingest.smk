@@ -36,10 +36,7 @@ rule write_pictures:
         manifest="<results>/ingest/pictures/{source}/pictures.manifest.json",
     params:
         section=section("write-pictures"),
-        code=code(
-            "write-pictures",
-            lambda w: [plugin_module("ingest.pictures.sources", w.source)],
-        ),
+        code=code("write-pictures"),
         raw=each("--raw", "raw"),
     log:
         "<logs>/write_pictures/{source}.log",
@@ -92,7 +89,7 @@ rule write_text:
         data=["<results>/ingest/text/{source}.txt.xz"],
     params:
         section=section("write-text"),
-        code=code("write-text", lambda w: [plugin_module("ingest.text.sources", w.source)]),
+        code=code("write-text"),
         raw=each("--raw", "raw"),
         pictures=each("--pictures", "pictures"),
     log:

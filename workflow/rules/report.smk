@@ -10,7 +10,7 @@ rule run_notebook:
         page="<results>/report/notebooks/{number}_{chapter}.html",
     params:
         section=section("run-notebook"),
-        code=code("run-notebook", lambda w: [f"valm.report.chapters.{w.chapter}"]),
+        code=code("run-notebook"),
         results=lambda wildcards: STUDY.results.as_posix(),
     log:
         "<logs>/run_notebook/{number}_{chapter}.log",

@@ -42,7 +42,7 @@ rule measure_recall:
         data=["<results>/retrieve/recall.json"],
     params:
         section=section("measure-recall"),
-        code=code("measure-recall", encoder_plugin),
+        code=code("measure-recall"),
         indices=each("--indices", "indices"),
     log:
         "<logs>/measure_recall.log",
@@ -81,7 +81,7 @@ rule find_neighbours:
         ),
     params:
         section=section("find-neighbours"),
-        code=code("find-neighbours", encoder_plugin),
+        code=code("find-neighbours"),
     log:
         "<logs>/find_neighbours/{split}.log",
     benchmark:
@@ -114,7 +114,7 @@ rule show_pictures:
         data=["<results>/retrieve/prompts.json"],
     params:
         section=section("show-pictures"),
-        code=code("show-pictures", encoder_plugin),
+        code=code("show-pictures"),
     log:
         "<logs>/show_pictures.log",
     benchmark:

@@ -15,7 +15,7 @@ rule train_model:
         ],
     params:
         section=section("train-model"),
-        code=code("train-model", variant_plugins),
+        code=code("train-model"),
         neighbours_train=each("--neighbours-train", "neighbours_train"),
         neighbours_valid=each("--neighbours-valid", "neighbours_valid"),
         vectors=each("--vectors", "vectors"),

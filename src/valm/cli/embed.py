@@ -74,8 +74,9 @@ def embed_pictures(
     from valm.embed.pictures import embed_pictures as run
 
     job = open_job(
-        "embed-pictures", section=section, config=config, code=code, threads=threads, log=log
-    )
+        "embed-pictures", section=section, config=config, code=code, threads=threads, log=log,
+        encoder=encoder,
+    )  # fmt: skip
     run(job, pictures=pictures, encoder=encoder, features=features, output=output)
 
 

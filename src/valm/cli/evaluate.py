@@ -11,15 +11,16 @@ from valm.cli.job_options import DEFAULT_CONFIG, Code, ConfigFiles, Log, Section
 
 Output = Annotated[Path, typer.Option(help="Manifest to write.")]
 TaskName = Annotated[str, typer.Option(help="Name of the task.")]
-Vectors = Annotated[Path, typer.Option(help="Manifest of the picture vectors.")]
+Request = Annotated[Path, typer.Option(help="Manifest of the prepared task.")]
+TaskPictures = Annotated[
+    Path | None, typer.Option(help="Manifest of its tokens' pictures, if it is given any.")
+]
+Vectors = Annotated[Path | None, typer.Option(help="Manifest of the picture vectors.")]
 
 
 def prepare_task(
     task: TaskName,
     tokenizer: Annotated[Path, typer.Option(help="Manifest of the tokenizer.")],
-    encoder: Annotated[Path, typer.Option(help="Manifest of the encoder.")],
-    vectors: Vectors,
-    index: Annotated[Path, typer.Option(help="Manifest of the index.")],
     tokens: Annotated[Path, typer.Option(help="Manifest of the token streams.")],
     output: Output,
     raw: Annotated[list[Path] | None, typer.Option(help="Manifests of its raw files.")] = None,
@@ -29,26 +30,22 @@ def prepare_task(
     threads: Threads = 1,
     log: Log = None,
 ) -> None:
-    """Turn a task's prompts into tokens and retrieve the pictures of every token."""
-    from valm.evaluate.definitions import TASKS
+    """Turn a task's prompts into tokens."""
     from valm.evaluate.prepare import prepare_task as run
 
     job = open_job(
         "prepare-task", section=section, config=config, code=code, threads=threads, log=log,
-        plugins=(TASKS.module(task),), task=task,
+        task=task,
     )  # fmt: skip
-    run(
-        job, task=task, raw=raw or [], tokenizer=tokenizer, encoder=encoder, vectors=vectors,
-        index=index, tokens=tokens, output=output,
-    )  # fmt: skip
+    run(job, task=task, raw=raw or [], tokenizer=tokenizer, tokens=tokens, output=output)
 
 
-def evaluate_model(
-    model: Annotated[str, typer.Option(help="Name of the variant.")],
+def illustrate_task(
     task: TaskName,
-    request: Annotated[Path, typer.Option(help="Manifest of the prepared task.")],
-    models: Annotated[list[Path], typer.Option(help="Manifests of its models, one a seed.")],
-    vectors: Vectors,
+    request: Request,
+    encoder: Annotated[Path, typer.Option(help="Manifest of the encoder.")],
+    vectors: Annotated[Path, typer.Option(help="Manifest of the picture vectors.")],
+    index: Annotated[Path, typer.Option(help="Manifest of the index that is searched.")],
     output: Output,
     section: Section = "",
     config: ConfigFiles = DEFAULT_CONFIG,
@@ -56,14 +53,40 @@ def evaluate_model(
     threads: Threads = 1,
     log: Log = None,
 ) -> None:
+    """Find the pictures of every token of a prepared task."""
+    from valm.evaluate.illustrate import illustrate_task as run
+
+    job = open_job(
+        "illustrate-task", section=section, config=config, code=code, threads=threads, log=log,
+        encoder=encoder, task=task,
+    )  # fmt: skip
+    run(job, request=request, encoder=encoder, vectors=vectors, index=index, output=output)
+
+
+def evaluate_model(
+    model: Annotated[str, typer.Option(help="Name of the variant.")],
+    task: TaskName,
+    request: Request,
+    models: Annotated[list[Path], typer.Option(help="Manifests of its models, one a seed.")],
+    output: Output,
+    pictures: TaskPictures = None,
+    vectors: Vectors = None,
+    section: Section = "",
+    config: ConfigFiles = DEFAULT_CONFIG,
+    code: Code = "",
+    threads: Threads = 1,
+    log: Log = None,
+) -> None:
     """Let every seed of a model answer a task, with its own pictures and with the controls'."""
+    from valm.evaluate.predict import Shown
     from valm.evaluate.predict import evaluate_model as run
 
     job = open_job(
         "evaluate-model", section=section, config=config, code=code, threads=threads, log=log,
         model=model, task=task,
     )  # fmt: skip
-    run(job, model=model, task=task, request=request, models=models, vectors=vectors, output=output)
+    shown = Shown(pictures, vectors) if pictures and vectors else None
+    run(job, model=model, task=task, request=request, models=models, output=output, shown=shown)
 
 
 def score_models(
@@ -85,8 +108,37 @@ def score_models(
     run(job, predictions=predictions, requests=requests, output=output)
 
 
+def score_cell(
+    model: Annotated[str, typer.Option(help="Name of the variant.")],
+    task: TaskName,
+    seed: Annotated[int, typer.Option(help="The model's own seed.")],
+    request: Request,
+    trained: Annotated[Path, typer.Option(help="Manifest of the trained model.")],
+    output: Output,
+    pictures: TaskPictures = None,
+    vectors: Vectors = None,
+    section: Section = "",
+    config: ConfigFiles = DEFAULT_CONFIG,
+    code: Code = "",
+    threads: Threads = 1,
+    log: Log = None,
+) -> None:
+    """Write one cell of the score table: one model, one seed, one task."""
+    from valm.evaluate.cell import score_cell as run
+    from valm.evaluate.predict import Shown
+
+    job = open_job(
+        "score-cell", section=section, config=config, code=code, threads=threads, log=log,
+        model=model, task=task, seed=seed,
+    )  # fmt: skip
+    shown = Shown(pictures, vectors) if pictures and vectors else None
+    run(job, model=model, seed=seed, request=request, trained=trained, output=output, shown=shown)
+
+
 def add_to(app: typer.Typer) -> None:
     """Register the verbs of this phase."""
     app.command("prepare-task")(prepare_task)
+    app.command("illustrate-task")(illustrate_task)
     app.command("evaluate-model")(evaluate_model)
     app.command("score-models")(score_models)
+    app.command("score-cell")(score_cell)

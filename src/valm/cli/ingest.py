@@ -46,12 +46,11 @@ def write_pictures(
     log: Log = None,
 ) -> None:
     """Write a picture source as LAION-style tar shards."""
-    from valm.ingest.picture_sources import PICTURE_SOURCES
     from valm.ingest.pictures import write_pictures as run
 
     job = open_job(
         "write-pictures", section=section, config=config, code=code, threads=threads, log=log,
-        plugins=(PICTURE_SOURCES.module(source),), source=source,
+        source=source,
     )  # fmt: skip
     run(job, source=source, raw=raw or [], output=output)
 

@@ -28,7 +28,6 @@ def write_text(
 ) -> None:
     """Write a text source as cleaned documents in CC-100's layout."""
     from valm.ingest.text import write_text as run
-    from valm.ingest.text_sources import TEXT_SOURCES
 
     job = open_job(
         "write-text",
@@ -37,7 +36,6 @@ def write_text(
         code=code,
         threads=threads,
         log=log,
-        plugins=(TEXT_SOURCES.module(source),),
         source=source,
     )
     run(job, source=source, raw=raw or [], pictures=pictures, output=output)

@@ -9,10 +9,14 @@ from typing import Annotated, Any
 
 import typer
 
+from valm.cli.plugin_modules import plugin_modules
 from valm.config.study import load_study
-from valm.config.verbs import code_for, section_for
+from valm.config.verbs import section_for, verb_named
+from valm.core.digest import digest_data
+from valm.core.fingerprint import module_digests
 from valm.core.job import Job
 from valm.core.logs import configure_logs
+from valm.core.manifest import read_manifest
 from valm.errors import ConfigError
 
 Section = Annotated[
@@ -37,13 +41,13 @@ def open_job(
     code: str,
     threads: int,
     log: Path | None,
-    plugins: tuple[str, ...] = (),
+    encoder: Path | None = None,
     **choices: str | int,
 ) -> Job:
     """Make the job that a verb's options describe, and set its threads and logs.
 
     Args:
-        plugins: Dotted modules of the plug-ins that the job uses, for the fingerprint.
+        encoder: Manifest of the encoder, if the verb reads through one.
         choices: What the verb was asked to work on (a split, a model, a seed).
     """
     configure_logs(log)
@@ -57,4 +61,7 @@ def open_job(
             raise ConfigError(f"--section is not JSON: {error}") from error
     else:
         nodes = section_for(load_study(config), verb, **choices)
-    return Job(verb, nodes, code or code_for(verb, *plugins), choices, threads)
+    kind = read_manifest(encoder, "encoder").facts["encoder"] if encoder else None
+    plugins = plugin_modules(verb, nodes, choices, kind)
+    modules = module_digests([verb_named(verb).module, *plugins])
+    return Job(verb, nodes, code or digest_data(modules), choices, threads, modules)

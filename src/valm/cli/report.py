@@ -28,8 +28,9 @@ def run_notebook(
     from valm.report.notebooks import run_notebook as run
 
     job = open_job(
-        "run-notebook", section=section, config=config, code=code, threads=threads, log=log
-    )
+        "run-notebook", section=section, config=config, code=code, threads=threads, log=log,
+        chapter=notebook.stem.partition("_")[2],
+    )  # fmt: skip
     run(job, notebook=notebook, results=results, output=output, log=log)
 
 

@@ -8,20 +8,12 @@ from typing import Annotated
 import typer
 
 from valm.cli.job_options import DEFAULT_CONFIG, Code, ConfigFiles, Log, Section, Threads, open_job
-from valm.cli.registries import REGISTRIES
-from valm.core.manifest import read_manifest
 
 Output = Annotated[Path, typer.Option(help="Manifest to write.")]
 Vectors = Annotated[Path, typer.Option(help="Manifest of the picture vectors.")]
 Encoder = Annotated[Path, typer.Option(help="Manifest of the encoder.")]
 Tokens = Annotated[Path, typer.Option(help="Manifest of the token streams.")]
 SearchedIndex = Annotated[Path, typer.Option(help="Manifest of the index that is searched.")]
-
-
-def _code_of(encoder: Path) -> tuple[str]:
-    """The module of an encoder's kind, for the fingerprint of what reads token states."""
-    kind = read_manifest(encoder, "encoder").facts["encoder"]
-    return (REGISTRIES["embed.encoder"].module(kind),)
 
 
 def build_index(
@@ -69,7 +61,7 @@ def measure_recall(
         code=code,
         threads=threads,
         log=log,
-        plugins=_code_of(encoder),
+        encoder=encoder,
     )
     from valm.retrieve.recall import measure_recall as run
 
@@ -97,7 +89,7 @@ def find_neighbours(
         code=code,
         threads=threads,
         log=log,
-        plugins=_code_of(encoder),
+        encoder=encoder,
         split=split,
     )
     from valm.retrieve.neighbours import find_neighbours as run
@@ -136,7 +128,7 @@ def show_pictures(
         code=code,
         threads=threads,
         log=log,
-        plugins=_code_of(encoder),
+        encoder=encoder,
         prompts="\n".join(prompt or []),
     )
     from valm.retrieve.explain import show_pictures as run

@@ -12,9 +12,16 @@ from valm.cli.job_options import DEFAULT_CONFIG, ConfigFiles
 from valm.config.document import documents
 from valm.core.atomic import write_text
 from valm.core.logs import configure_logs
-from valm.core.manifest import verify_files
+from valm.core.manifest import check_parents, verify_files
 from valm.core.progress import track
 from valm.errors import IntegrityError
+
+# Everything after the command goes to Snakemake as it stands: --configfile, --config, a target.
+AS_SNAKEMAKE = {"allow_extra_args": True, "ignore_unknown_options": True}
+SnakemakeArguments = Annotated[
+    list[str] | None,
+    typer.Argument(help="Arguments of snakemake, such as a target or --configfile FILE."),
+]
 
 
 def doctor(config: ConfigFiles = DEFAULT_CONFIG) -> None:
@@ -39,19 +46,49 @@ def verify(
         "results"
     ),
 ) -> None:
-    """Hash every file that a manifest names; all differences are printed, then exit 4."""
+    """Hash every file, compare every input with what it was; print all differences, then exit 4."""
     configure_logs(None)
     manifests = sorted(results.rglob("*.manifest.json"))
     differences = []
     for manifest in track(manifests, "verifying", len(manifests), "manifests"):
-        try:
-            verify_files(manifest)
-        except IntegrityError as error:
-            differences.append(error)
-            print(f"error: {error}", file=sys.stderr)
+        for check in (verify_files, check_parents):
+            try:
+                check(manifest)
+            except IntegrityError as error:
+                differences.append(error)
+                print(f"error: {error}", file=sys.stderr)
     if differences:
-        raise IntegrityError(f"{len(differences)} of {len(manifests)} artifacts are damaged")
-    print(f"{len(manifests)} manifests and every file they name: intact")
+        raise IntegrityError(f"{len(differences)} differences in {len(manifests)} artifacts")
+    print(f"{len(manifests)} manifests and every file they name: intact, and made from each other")
+
+
+def gc(
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Remove it; else only say what would go.")
+    ] = False,
+    config: ConfigFiles = DEFAULT_CONFIG,
+) -> None:
+    """Say which work directories and half-written files nothing can go on from; --yes clears them."""
+    from valm.cli.garbage import collect, print_and_remove
+
+    print_and_remove(collect(config), yes)
+
+
+def explain(
+    target: Annotated[str, typer.Argument(help="A file, a phase, or all.")] = "all",
+    arguments: SnakemakeArguments = None,
+) -> None:
+    """Say why a target and what it waits for would run: which key, module or input changed."""
+    from valm.cli.explain import explain as text
+
+    print(text(target, arguments or []))
+
+
+def plan(arguments: SnakemakeArguments = None) -> None:
+    """List what would run, with the time that it took in past runs."""
+    from valm.cli.plan import print_plan
+
+    print_plan(arguments or [])
 
 
 def write_config(
@@ -72,4 +109,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("doctor")(doctor)
     app.command("describe")(describe)
     app.command("verify")(verify)
+    app.command("gc")(gc)
+    app.command("explain", context_settings=AS_SNAKEMAKE)(explain)
+    app.command("plan", context_settings=AS_SNAKEMAKE)(plan)
     app.command("write-config")(write_config)

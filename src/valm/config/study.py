@@ -37,9 +37,12 @@ class Study(Settings):
     @property
     def results(self) -> Path:
         """The folder of this study's results."""
-        if self.study == DEFAULT_STUDY:
-            return Path("results")
-        return Path("results/studies") / self.study
+        return results_of(self.study)
+
+
+def results_of(study: str) -> Path:
+    """The folder of a study's results, by its name."""
+    return Path("results") if study == DEFAULT_STUDY else Path("results/studies") / study
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -59,8 +59,9 @@ VERBS: dict[str, Verb] = {
     "train-model": Verb(
         "train", "valm.train.fit", ("models.trunk", "models.variants", "train", "seed")
     ),
-    "prepare-task": Verb(
-        "evaluate", "valm.evaluate.prepare", ("retrieve.query", "retrieve.top_k", "seed")
+    "prepare-task": Verb("evaluate", "valm.evaluate.prepare"),
+    "illustrate-task": Verb(
+        "evaluate", "valm.evaluate.illustrate", ("retrieve.query", "retrieve.top_k")
     ),
     "evaluate-model": Verb(
         "evaluate",
@@ -68,9 +69,17 @@ VERBS: dict[str, Verb] = {
         ("evaluate.controls", "models.variants", "models.trunk", "seed"),
     ),
     "score-models": Verb("evaluate", "valm.evaluate.score", ("evaluate.statistics", "seed")),
+    "score-cell": Verb(
+        "evaluate",
+        "valm.evaluate.cell",
+        ("evaluate.controls", "evaluate.statistics", "models.variants", "models.trunk", "seed"),
+    ),
     "run-notebook": Verb("report", "valm.report.notebooks", ("study",)),
     "write-report": Verb("report", "valm.report.page", ("study",)),
 }
+
+# Verbs whose rules run on request only: a study does without them.
+ON_REQUEST = ("score-cell",)
 
 # Lists of named entries of which a rule takes one: only that entry is in its section.
 CHOSEN_BY = {
@@ -104,6 +113,12 @@ def section_for(study: Study, verb: str, **choices: str | int) -> dict[str, Any]
         section[path] = node if chosen is None else [_entry_named(node, path, str(chosen))]
     if verb == "train-model":
         section["train"] = {key: value for key, value in section["train"].items() if key != "seeds"}
+    if verb == "build-index":
+        # The floor is what its recall is measured against; an index is the same with any.
+        section["retrieve.indices"] = [
+            {key: value for key, value in entry.items() if key != "recall_floor"}
+            for entry in section["retrieve.indices"]
+        ]
     if "evaluate.controls" in section and "model" in choices:
         if not study.models.named(str(choices["model"])).takes_controls:
             section["evaluate.controls"] = []

@@ -7,7 +7,7 @@ in ``params``: an edit that can change a result changes it, a comment does not.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -68,6 +68,18 @@ def module_digests(roots: Iterable[str]) -> dict[str, str]:
     """The digest of each module behind the given root modules, by module name."""
     modules = sorted(set().union(*(modules_behind(root) for root in roots)))
     return {module: _module_digest(module) for module in modules}
+
+
+def changed_modules(recorded: Mapping[str, str]) -> dict[str, str]:
+    """What became of modules since their digests were recorded: "has changed" or "is gone"."""
+    changed = {}
+    for module, digest in recorded.items():
+        try:
+            if _module_digest(module) != digest:
+                changed[module] = "has changed"
+        except ModuleNotFoundError:
+            changed[module] = "is gone"
+    return changed
 
 
 def code_digest(*roots: str) -> str:

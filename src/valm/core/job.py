@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter
 
+from valm.core.atomic import write_json
 from valm.core.digest import digest_data
-from valm.core.manifest import Manifest, read_manifest, write_manifest
-from valm.core.work import work_directory
+from valm.core.manifest import Manifest, Recipe, job_fingerprint, read_manifest, write_manifest
+from valm.core.work import JOB_NOTE, work_directory
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -27,6 +28,7 @@ class Job:
         code: Fingerprint of the code behind the verb.
         choices: What the rule's wildcards chose (a split, a model, a seed).
         threads: Threads that the job may use.
+        modules: The digest of each module behind the job, for its manifest's recipe.
     """
 
     verb: str
@@ -34,6 +36,7 @@ class Job:
     code: str
     choices: Mapping[str, str | int] = field(default_factory=dict)
     threads: int = 1
+    modules: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def config_digest(self) -> str:
@@ -55,14 +58,26 @@ class Job:
 
     def fingerprint(self, parents: Iterable[Path] = ()) -> str:
         """Digest of everything the result depends on: config, code and inputs."""
-        digests = sorted(read_manifest(path).digest for path in parents)
-        return digest_data([self.config_digest, self.code, digests])
+        digests = [read_manifest(path).digest for path in parents]
+        return job_fingerprint(self.config_digest, self.code, digests)
 
     @contextmanager
     def work(self, parents: Iterable[Path] = ()) -> Iterator[Path]:
         """Hold this job's work directory, which a killed run of the same job has left as it was."""
+        parents = list(parents)
+        note = self._recipe.model_dump() | {
+            "parents": {path.as_posix(): read_manifest(path).digest for path in parents}
+        }
         with work_directory(self.verb, self.fingerprint(parents)) as directory:
+            write_json(directory / JOB_NOTE, note)
             yield directory
+
+    @property
+    def _recipe(self) -> Recipe:
+        """What the digests of configuration and code were taken of."""
+        return Recipe(
+            section=dict(self.section), choices=dict(self.choices), modules=dict(self.modules)
+        )
 
     def finish(
         self,
@@ -83,6 +98,7 @@ class Job:
             producer=self.verb,
             config_digest=self.config_digest,
             code_digest=self.code,
+            recipe=self._recipe,
             parents=parents,
             facts=facts,
         )

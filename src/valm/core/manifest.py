@@ -7,6 +7,7 @@ the same manifest. It is written last, after the files that it names.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,21 @@ class FileEntry(BaseModel):
     bytes: int
 
 
+class Recipe(BaseModel):
+    """What a job was handed, so that words can name the key or the module that has changed since.
+
+    Attributes:
+        section: The nodes of the configuration that its verb reads, by dotted key path.
+        choices: What it was asked to work on (a split, a model, a seed).
+        modules: The digest of each module behind it, by dotted name.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    section: dict[str, Any] = Field(default_factory=dict)
+    choices: dict[str, str | int] = Field(default_factory=dict)
+    modules: dict[str, str] = Field(default_factory=dict)
+
+
 class Manifest(BaseModel):
     """What an artifact is and what it was made from.
 
@@ -39,7 +55,8 @@ class Manifest(BaseModel):
         producer: The verb that made it.
         config_digest: Digest of the config section and choices that the verb was handed.
         code_digest: Fingerprint of the modules that the verb imports.
-        parents: Digests of the manifests that it was made from, by file name.
+        recipe: What those two digests were taken of.
+        parents: Digests of the manifests that it was made from, by their paths from this one's folder.
         facts: Whatever else a reader wants to know; plain JSON.
     """
 
@@ -51,6 +68,7 @@ class Manifest(BaseModel):
     producer: str
     config_digest: str
     code_digest: str
+    recipe: Recipe = Field(default_factory=Recipe)
     parents: dict[str, str] = Field(default_factory=dict)
     facts: dict[str, Any] = Field(default_factory=dict)
 
@@ -58,6 +76,16 @@ class Manifest(BaseModel):
     def digest(self) -> str:
         """A 16-digit digest of the whole manifest."""
         return digest_data(self.model_dump())
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the job that made it, by which its work directory was named."""
+        return job_fingerprint(self.config_digest, self.code_digest, self.parents.values())
+
+
+def job_fingerprint(config: str, code: str, parents: Iterable[str]) -> str:
+    """Digest of everything that a job's result depends on: the digests of config, code and inputs."""
+    return digest_data([config, code, sorted(parents)])
 
 
 def write_manifest(
@@ -69,6 +97,7 @@ def write_manifest(
     producer: str,
     config_digest: str,
     code_digest: str,
+    recipe: Recipe | None = None,
     parents: Iterable[Path] = (),
     facts: Mapping[str, Any] | None = None,
 ) -> Manifest:
@@ -76,7 +105,7 @@ def write_manifest(
 
     Args:
         path: ``<something>.manifest.json``; the files lie in its folder or below.
-        parents: Manifests of the inputs; two of one name are told apart by their folder.
+        parents: Manifests of the inputs.
     """
     manifest = Manifest(
         kind=kind,
@@ -90,7 +119,11 @@ def write_manifest(
         producer=producer,
         config_digest=config_digest,
         code_digest=code_digest,
-        parents={f"{p.parent.name}/{p.name}": read_manifest(p).digest for p in sorted(parents)},
+        recipe=recipe or Recipe(),
+        parents={
+            Path(os.path.relpath(parent, path.parent)).as_posix(): read_manifest(parent).digest
+            for parent in sorted(parents)
+        },
         facts=dict(facts or {}),
     )
     write_text(path, manifest.model_dump_json(indent=1) + "\n")
@@ -137,4 +170,24 @@ def verify_files(path: Path) -> Manifest:
             raise IntegrityError("a file named by a manifest is missing", where=file, cure=cure)
         if file.stat().st_size != entry.bytes or sha256_file(file) != entry.sha256:
             raise IntegrityError("a file differs from its manifest", where=file, cure=cure)
+    return manifest
+
+
+def check_parents(path: Path) -> Manifest:
+    """Compare the inputs that an artifact was made from with those that lie there now.
+
+    An input that is not there at all is no difference: a part of a study may have been fetched alone.
+
+    Raises:
+        IntegrityError: An input has been made anew since, and this artifact has not.
+    """
+    manifest = read_manifest(path)
+    for name, digest in manifest.parents.items():
+        parent = Path(os.path.normpath(path.parent / name))
+        if parent.is_file() and read_manifest(parent).digest != digest:
+            raise IntegrityError(
+                f"it was made from another {parent} than lies there now",
+                where=path,
+                cure=f"see why, then run the study again: valm explain {path}",
+            )
     return manifest

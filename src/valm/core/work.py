@@ -15,18 +15,22 @@ from pathlib import Path
 from valm.errors import BusyError
 
 WORK_ROOT = "VALM_WORK"
+JOB_NOTE = "job.json"  # in a work directory: what its job was handed
+
+
+def work_root() -> Path:
+    """The folder of all work directories: the environment's VALM_WORK, else ``work`` right here."""
+    return Path(os.environ.get(WORK_ROOT, "work"))
 
 
 @contextmanager
 def work_directory(verb: str, fingerprint: str) -> Iterator[Path]:
     """Hold ``work/<verb>/<fingerprint>/`` alone for the time of the block.
 
-    The root is the environment's VALM_WORK, else ``work`` in the current folder.
-
     Raises:
         BusyError: Another process holds it. The lock ends with its process, kill -9 included.
     """
-    directory = Path(os.environ.get(WORK_ROOT, "work")) / verb / fingerprint
+    directory = work_root() / verb / fingerprint
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / ".lock").open("w") as lock:
         try:

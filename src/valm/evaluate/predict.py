@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from valm.core.job import Job
 from valm.core.manifest import read_manifest
 from valm.core.progress import track
 from valm.evaluate.answering import Reader, answer_log_probabilities, passage_scores
+from valm.evaluate.illustrate import TaskPictures
 from valm.evaluate.metrics import ALONE, SLIDING
 from valm.evaluate.prepared import KIND as TASK_KIND
 from valm.evaluate.prepared import MEASURED, Requests, read_requests
@@ -27,7 +28,24 @@ from valm.train.saved_model import load_model
 
 KIND = "predictions"
 OWN = "own"  # the pictures that a model was trained with
-NONE = "none"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Where a variant's pictures come from.
+
+    Attributes:
+        pictures: Manifest of the pictures of the task's tokens.
+        vectors: Manifest of the picture vectors.
+    """
+
+    pictures: Path
+    vectors: Path
+
+    @property
+    def parents(self) -> list[Path]:
+        """Both manifests."""
+        return [self.pictures, self.vectors]
 
 
 def evaluate_model(
@@ -37,8 +55,8 @@ def evaluate_model(
     task: str,
     request: Path,
     models: Sequence[Path],
-    vectors: Path,
     output: Path,
+    shown: Shown | None = None,
 ) -> None:
     """Write ``<task>.parquet``: what each seed says to each request under each control.
 
@@ -47,28 +65,37 @@ def evaluate_model(
         task: Name of the task.
         request: Manifest of the prepared task.
         models: Manifests of the variant's trained models, one a seed.
-        vectors: Manifest of the picture vectors.
         output: ``<task>.manifest.json`` in the variant's folder.
+        shown: Where its pictures come from, for a variant that is given any.
     """
     torch.set_num_threads(job.threads)
     prepared = read_manifest(request, TASK_KIND)
     table = output.with_name(f"{task}.parquet")
-    frames = []
+    answers = pl.DataFrame()
     if prepared.facts["status"] == MEASURED:
-        requests, items = read_requests(request)
-        (variant,) = job.value("models.variants", list[Variant])
-        jobs = [(path, control) for path in models for control in _controls(job, variant)]
-        for path, control in track(jobs, f"{model} on {task}", len(jobs), "runs"):
-            frames.append(_answers(job, variant, path, control, requests, items, vectors))
+        answers = answers_of_models(job, model, request, models, shown)
     with atomic_path(table) as path:
-        (pl.concat(frames) if frames else pl.DataFrame()).write_parquet(path)
+        answers.write_parquet(path)
     job.finish(
         output,
         kind=KIND,
-        rows=sum(map(len, frames)),
+        rows=len(answers),
         files=[table],
-        parents=[request, vectors, *models],
+        parents=[request, *models, *(shown.parents if shown else [])],
         facts={"model": model, "task": task, "status": prepared.facts["status"]},
+    )
+
+
+def answers_of_models(
+    job: Job, model: str, request: Path, models: Sequence[Path], shown: Shown | None
+) -> pl.DataFrame:
+    """What each of a variant's models says to each request under each control, a row each."""
+    requests, items = read_requests(request)
+    (variant,) = job.value("models.variants", list[Variant])
+    jobs = [(path, control) for path in models for control in _controls(job, variant)]
+    runs = track(jobs, f"{model} on {request.name.partition('.')[0]}", len(jobs), "runs")
+    return pl.concat(
+        [_answers(job, variant, path, control, requests, items, shown) for path, control in runs]
     )
 
 
@@ -85,11 +112,11 @@ def _answers(
     control: str,
     requests: Requests,
     items: pl.DataFrame,
-    vectors: Path,
+    shown: Shown | None,
 ) -> pl.DataFrame:
     """One model's answers under one control, a row a request (or a passage and context)."""
     model, info = load_model(path)
-    reader = _reader(job, model, variant.pictures if control == OWN else control, requests, vectors)
+    reader = _reader(job, model, variant.pictures if control == OWN else control, shown)
     context = int(job.section["models.trunk"]["context_tokens"])
     labels = {"seed": pl.lit(int(info["seed"])), "control": pl.lit(control)}
     if len(requests.choices):
@@ -101,18 +128,18 @@ def _answers(
     )
 
 
-def _reader(
-    job: Job, model: LanguageModel, pictures: str, requests: Requests, vectors: Path
-) -> Reader:
+def _reader(job: Job, model: LanguageModel, pictures: str, shown: Shown | None) -> Reader:
     """The model with its pictures; of a table of any size only the rows that are given are read."""
-    values = np.load(vectors.with_name("values.npy"), mmap_mode="r", allow_pickle=False)
-    given, table = None, torch.empty(0, values.shape[1])
-    if pictures != NONE:
-        given = give(pictures, requests.ids, requests.values, len(values), job.seed)
-        if given.ids is not None:
-            rows, places = np.unique(given.ids, return_inverse=True)
-            given = replace(given, ids=places.reshape(given.ids.shape).astype(np.int32))
-            table = standardise(torch.from_numpy(values[rows]).float())
+    if shown is None:
+        return Reader(model, None, torch.empty(0, 0))
+    values = np.load(shown.vectors.with_name("values.npy"), mmap_mode="r", allow_pickle=False)
+    retrieved = TaskPictures.read(shown.pictures)
+    given = give(pictures, retrieved.ids, retrieved.values, len(values), job.seed)
+    table = torch.empty(0, values.shape[1])
+    if given.ids is not None:
+        rows, places = np.unique(given.ids, return_inverse=True)
+        given = replace(given, ids=places.reshape(given.ids.shape).astype(np.int32))
+        table = standardise(torch.from_numpy(values[rows]).float())
     return Reader(model, given, table)
 
 

@@ -1,4 +1,4 @@
-"""``prepare-task``: a task's texts become tokens, and every token gets its pictures."""
+"""``prepare-task``: a task's texts become tokens, the same for every model."""
 
 from __future__ import annotations
 
@@ -8,21 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from valm.config.phases import Query
 from valm.core.job import Job
 from valm.core.logs import logger
 from valm.core.manifest import read_manifest
-from valm.embed.encoder import load_encoder
 from valm.errors import ConfigError
 from valm.evaluate.definitions import TASKS, ChoiceTask, Task, TextTask
 from valm.evaluate.prepared import KIND, MEASURED, UNAVAILABLE, Requests, write_requests
 from valm.ingest.sources import raw_path
 from valm.ingest.tokenizer import Tokenizer, load_tokenizer
 from valm.ingest.tokens import TokenStream
-from valm.retrieve.index import Searcher
-from valm.retrieve.neighbours import look_up
 
 
 def prepare_task(
@@ -31,9 +26,6 @@ def prepare_task(
     task: str,
     raw: Sequence[Path],
     tokenizer: Path,
-    encoder: Path,
-    vectors: Path,
-    index: Path,
     tokens: Path,
     output: Path,
 ) -> None:
@@ -43,18 +35,14 @@ def prepare_task(
         task: Name of the task.
         raw: Manifests of the raw files that it reads.
         tokenizer: Manifest of the tokenizer.
-        encoder: Manifest of the encoder.
-        vectors: Manifest of the picture vectors.
-        index: Manifest of the index that is searched.
         tokens: Manifest of the token streams; the test split is read.
         output: ``<task>.manifest.json``.
 
     Raises:
         ConfigError: An answer is not one token of the vocabulary.
     """
-    torch.set_num_threads(job.threads)
     plugin = TASKS.get(task)
-    parents = [*raw, tokenizer, encoder, vectors, index, tokens]
+    parents = [*raw, tokenizer, tokens]
     files, reason = _raw_files(raw)
     facts: dict[str, Any] = {
         "task": task,
@@ -69,19 +57,10 @@ def prepare_task(
         return
     words = load_tokenizer(tokenizer)
     texts, items = _texts(plugin, files, words, TokenStream.open(tokens, "test"))
-    found = look_up(
-        _documents(plugin, texts),
-        load_encoder(encoder),
-        Searcher(vectors, index),
-        job.settings("retrieve.query", Query),
-        job.value("retrieve.top_k", int),
-    )
     choices = plugin.choices if isinstance(plugin, ChoiceTask) else ()
     requests = Requests(
         tokens=np.concatenate([np.array(text, dtype=np.int64) for text in texts]),
         offsets=np.cumsum([0, *map(len, texts)]),
-        ids=np.concatenate([neighbours.ids for neighbours in found]),
-        values=np.concatenate([neighbours.values for neighbours in found]),
         choices=np.array([_one_token(words, choice) for choice in choices], dtype=np.int64),
     )
     written = write_requests(output, requests, items)
@@ -127,17 +106,6 @@ def _texts(
                 }
             )
     return texts, items
-
-
-def _documents(plugin: Task, texts: Sequence[list[int]]) -> list[list[int]]:
-    """What pictures are looked up for, piece by piece in the order of the texts' tokens.
-
-    A passage's first end of text is a document of its own, since no query of a token stream reads
-    beyond its document: the passage's tokens get the pictures that they have in the stream.
-    """
-    if isinstance(plugin, ChoiceTask):
-        return list(texts)
-    return [piece for text in texts for piece in (text[:1], text[1:])]
 
 
 def _one_token(words: Tokenizer, answer: str) -> int:

@@ -1,4 +1,4 @@
-"""A prepared task: texts as tokens, each token with its pictures, made once for all models."""
+"""A prepared task: texts as tokens, made once for all models."""
 
 from __future__ import annotations
 
@@ -26,15 +26,11 @@ class Requests:
     Attributes:
         tokens: int64 [T].
         offsets: int64 [N + 1], where each text starts.
-        ids: int32 [T, K] pictures of each token, -1 where nothing was found.
-        values: float16 [T, V] text states.
         choices: int64 [C] tokens of the candidate answers; none for passages.
     """
 
     tokens: NDArray[np.int64]
     offsets: NDArray[np.int64]
-    ids: NDArray[np.int32]
-    values: NDArray[np.float16]
     choices: NDArray[np.int64]
 
     def __len__(self) -> int:

@@ -108,15 +108,12 @@ def score_models(
     for request in track(requests, "scoring", len(requests), "tasks"):
         task = read_manifest(request, TASK_KIND).facts
         if task["status"] != MEASURED:
-            scores += _unavailable(task)
+            scores += unavailable(task)
             continue
         frames = _frames(predictions, task["task"])
-        for definition in task["definitions"]:
-            metric = _metric(task, definition, frames)
-            if not metric.has_items:
-                continue
-            counts = _resamples(metric, settings, job.seed)
-            scores += _score_rows(metric, settings, counts)
+        for metric in metrics_of(task, frames):
+            counts = resamples_of(metric, settings, job.seed)
+            scores += score_rows(metric, settings, counts)
             comparisons += _comparison_rows(metric, settings, counts, job.seed)
             prompts += _prompt_rows(metric, frames)
     for definition in ("legacy", "corrected"):
@@ -147,10 +144,29 @@ def _frames(predictions: Sequence[Path], task: str) -> Frames:
         facts = read_manifest(manifest, PREDICTIONS_KIND).facts
         if facts["task"] != task:
             continue
-        table = pl.read_parquet(manifest.with_name(f"{task}.parquet"))
-        for (control, seed), frame in table.group_by("control", "seed", maintain_order=True):
-            found.setdefault(Rival(facts["model"], str(control)), {})[int(str(seed))] = frame
+        found |= by_rival(facts["model"], pl.read_parquet(manifest.with_name(f"{task}.parquet")))
     return found
+
+
+def by_rival(model: str, answers: pl.DataFrame) -> dict[Rival, dict[int, pl.DataFrame]]:
+    """A model's answers by control and seed."""
+    found: dict[Rival, dict[int, pl.DataFrame]] = {}
+    for (control, seed), frame in answers.group_by("control", "seed", maintain_order=True):
+        found.setdefault(Rival(model, str(control)), {})[int(str(seed))] = frame
+    return found
+
+
+def metrics_of(task: Mapping[str, Any], frames: Frames) -> Iterator[Metric]:
+    """All metrics of a task that its answers have items for.
+
+    Args:
+        task: Facts of the prepared task.
+        frames: Its answers by rival and seed.
+    """
+    for definition in task["definitions"]:
+        metric = _metric(task, definition, frames)
+        if metric.has_items:
+            yield metric
 
 
 def _metric(task: Mapping[str, Any], definition: Mapping[str, Any], frames: Frames) -> Metric:
@@ -172,13 +188,14 @@ def _labels(metric: Metric) -> dict[str, str]:
     return {"task": metric.task} | {name: metric.definition[name] for name in names}
 
 
-def _resamples(metric: Metric, settings: Statistics, seed: int) -> Floats:
+def resamples_of(metric: Metric, settings: Statistics, seed: int) -> Floats:
+    """How often each resample draws each item of a metric: [resamples, items]."""
     items = next(iter(next(iter(metric.scores.values())).values())).items
     generator = numpy_generator(seed, "bootstrap", metric.task, metric.definition["metric"])
     return resamples(len(items), settings.bootstrap_samples, generator)
 
 
-def _score_rows(metric: Metric, settings: Statistics, counts: Floats) -> Iterator[dict[str, Any]]:
+def score_rows(metric: Metric, settings: Statistics, counts: Floats) -> Iterator[dict[str, Any]]:
     """A row for each rival and seed, and one that pools the seeds."""
     perplexity = metric.definition["scorer"] in PERPLEXITIES
     for rival, by_seed in metric.scores.items():
@@ -258,7 +275,7 @@ def _prompt_rows(metric: Metric, frames: Frames) -> Iterator[dict[str, Any]]:
                 }
 
 
-def _unavailable(task: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def unavailable(task: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Rows that say why a task was not measured."""
     for definition in task["definitions"]:
         yield dict.fromkeys(SCORES) | {

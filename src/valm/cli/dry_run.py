@@ -1,0 +1,97 @@
+"""What Snakemake would run, read from its dry run: the shell commands are our own verbs'."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from valm.errors import ConfigError
+
+# A job of a dry run: its number and message, why it runs, and its command.
+JOB = re.compile(r"^Job \d+: (.*)\nReason: (.*)\nShell command: (.*)$", re.M)
+SUFFIX = ".manifest.json"
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """One job that would run.
+
+    Attributes:
+        message: What it does, in the words of its rule.
+        reason: Why it runs, in Snakemake's words.
+        options: The values of each option of its command, by name without dashes.
+    """
+
+    message: str
+    reason: str
+    options: dict[str, list[str]]
+
+    @property
+    def output(self) -> Path:
+        """Its manifest; an executed notebook has none and stands for itself."""
+        return Path(self.options["output"][0])
+
+    @property
+    def inputs(self) -> list[Path]:
+        """The manifests that it takes."""
+        values = [
+            value for name, found in self.options.items() if name != "output" for value in found
+        ]
+        return [Path(value) for value in values if value.endswith(SUFFIX)]
+
+    @property
+    def section(self) -> dict[str, Any]:
+        """The nodes of the configuration that it would be handed."""
+        nodes: dict[str, Any] = json.loads(self.options["section"][0])
+        return nodes
+
+    @property
+    def code(self) -> str:
+        """The fingerprint of the code behind it."""
+        return self.options["code"][0]
+
+    @property
+    def log(self) -> Path:
+        """Its log file, ``logs/<study>/<rule>/<what>.log``, of which no two jobs have the same."""
+        return Path(self.options["log"][0])
+
+
+def planned_jobs(arguments: Sequence[str]) -> list[PlannedJob]:
+    """The jobs that ``snakemake <arguments>`` would run, each after those that it waits for.
+
+    Raises:
+        ConfigError: Snakemake refuses the configuration or does not know the target.
+    """
+    command = [sys.executable, "-m", "snakemake", "--cores", "all", *arguments]
+    run = subprocess.run(
+        [*command, "--dry-run", "--printshellcmds", "--nocolor"],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True,
+        check=False, env=os.environ | {"COLUMNS": "1000"},
+    )  # fmt: skip
+    if run.returncode:
+        said = [line for line in run.stdout.splitlines() if line.strip()]
+        ours = [line.removeprefix("error: ") for line in said if line.startswith("error: ")]
+        raise ConfigError(
+            f"Snakemake cannot plan this: {ours[0] if ours else ' '.join(said[-3:])}",
+            cure=None if ours else f"see what it says: snakemake --dry-run {shlex.join(arguments)}",
+        )
+    return list(_jobs(run.stdout))
+
+
+def _jobs(output: str) -> Iterator[PlannedJob]:
+    for message, reason, command in JOB.findall(output):
+        options: dict[str, list[str]] = {}
+        words = shlex.split(command)
+        for name, value in pairwise(words):
+            if name.startswith("--") and not value.startswith("--"):
+                options.setdefault(name.removeprefix("--"), []).append(value)
+        yield PlannedJob(message, reason, options)

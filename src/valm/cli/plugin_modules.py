@@ -1,0 +1,66 @@
+"""Which plug-ins a job uses: their modules belong to the code behind it.
+
+Rules ask before a job runs and verbs when it does, and both get the same answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from valm.cli.registries import REGISTRIES
+from valm.core.registry import Registry
+
+Section = Mapping[str, Any]
+Choices = Mapping[str, str | int]
+Names = Iterable[tuple[str, str]]  # the key path of a registry and a name in it
+
+CHAPTERS: Registry[object] = Registry("chapter", "valm.report.chapters")
+# Verbs that read pictures or token states through the study's encoder.
+THROUGH_THE_ENCODER = (
+    "embed-pictures", "measure-recall", "find-neighbours", "show-pictures", "illustrate-task",
+)  # fmt: skip
+
+
+def _variant(section: Section) -> Names:
+    (variant,) = section["models.variants"]
+    yield "models.variants[].fusion", variant["fusion"]["name"]
+    yield "models.variants[].pictures", variant["pictures"]
+
+
+def _evaluation(section: Section, choices: Choices) -> Names:
+    yield from _variant(section)
+    yield "evaluate.tasks", str(choices["task"])
+    for control in section["evaluate.controls"]:
+        yield "evaluate.controls", control
+
+
+USED: dict[str, Callable[[Section, Choices], Names]] = {
+    "write-pictures": lambda _, choices: [("ingest.pictures.sources", str(choices["source"]))],
+    "write-text": lambda _, choices: [("ingest.text.sources", str(choices["source"]))],
+    "make-encoder": lambda section, _: [("embed.encoder", section["embed.encoder"]["name"])],
+    "train-model": lambda section, _: _variant(section),
+    "prepare-task": lambda _, choices: [("evaluate.tasks", str(choices["task"]))],
+    "evaluate-model": _evaluation,
+    "score-cell": _evaluation,
+}
+
+
+def plugin_modules(
+    verb: str, section: Section, choices: Choices, encoder: str | None = None
+) -> list[str]:
+    """The modules of the plug-ins that a job uses.
+
+    Args:
+        verb: The job's verb.
+        section: The nodes of the configuration that it is handed.
+        choices: What it works on; a notebook is chosen by its chapter.
+        encoder: Name of the encoder, for verbs that read through it.
+    """
+    named = list(USED[verb](section, choices)) if verb in USED else []
+    if encoder is not None and verb in THROUGH_THE_ENCODER:
+        named.append(("embed.encoder", encoder))
+    modules = [REGISTRIES[registry].module(name) for registry, name in named]
+    if verb == "run-notebook" and choices["chapter"] in CHAPTERS.names():
+        modules.append(CHAPTERS.module(str(choices["chapter"])))
+    return modules
