@@ -8,7 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -28,12 +28,19 @@ class PlannedJob:
     Attributes:
         message: What it does, in the words of its rule.
         reason: Why it runs, in Snakemake's words.
+        verb: The verb of its command.
         options: The values of each option of its command, by name without dashes.
     """
 
     message: str
     reason: str
+    verb: str
     options: dict[str, list[str]]
+
+    @property
+    def rule(self) -> str:
+        """Its rule, which is named after its verb."""
+        return self.verb.replace("-", "_")
 
     @property
     def output(self) -> Path:
@@ -84,14 +91,17 @@ def planned_jobs(arguments: Sequence[str]) -> list[PlannedJob]:
             f"Snakemake cannot plan this: {ours[0] if ours else ' '.join(said[-3:])}",
             cure=None if ours else f"see what it says: snakemake --dry-run {shlex.join(arguments)}",
         )
-    return list(_jobs(run.stdout))
+    return parse_jobs(run.stdout)
 
 
-def _jobs(output: str) -> Iterator[PlannedJob]:
+def parse_jobs(output: str) -> list[PlannedJob]:
+    """The jobs that a dry run with ``--printshellcmds`` has printed."""
+    jobs = []
     for message, reason, command in JOB.findall(output):
         options: dict[str, list[str]] = {}
         words = shlex.split(command)
         for name, value in pairwise(words):
             if name.startswith("--") and not value.startswith("--"):
                 options.setdefault(name.removeprefix("--"), []).append(value)
-        yield PlannedJob(message, reason, options)
+        jobs.append(PlannedJob(message, reason, words[words.index("valm") + 1], options))
+    return jobs

@@ -30,19 +30,14 @@ def print_plan(arguments: Sequence[str]) -> None:
     table.add_column("rule")
     table.add_column("jobs", justify="right")
     table.add_column("expected time", justify="right")
-    rules = list(dict.fromkeys(rule_of(job) for job in jobs))
+    rules = list(dict.fromkeys(job.rule for job in jobs))
     for rule in rules:
-        own = [job for job in jobs if rule_of(job) == rule]
+        own = [job for job in jobs if job.rule == rule]
         table.add_row(rule, str(len(own)), _in_words(expected_seconds(job) for job in own))
     table.add_section()
     table.add_row("all", str(len(jobs)), _in_words(expected_seconds(job) for job in jobs))
     Console().print(table)
     print("Times are those of past runs, one job after another; more cores run jobs side by side.")
-
-
-def rule_of(job: PlannedJob) -> str:
-    """The rule of a job, which its log is named after."""
-    return job.log.with_suffix("").parts[2]
 
 
 def expected_seconds(job: PlannedJob) -> float | None:

@@ -93,13 +93,18 @@ def _flow(value: Any) -> str:
 def key_table() -> str:
     """A Markdown table of every key: type, default, meaning, and the verbs that read it."""
     rows = []
-    for path, field, default in _leaves(Study, Study(), ""):
+    for path, field, default in all_keys():
         readers = [
             name for name, verb in VERBS.items() if any(_covers(r, path) for r in verb.reads)
         ]
         cells = [f"`{path}`", _type_name(field.annotation), default, field.description or ""]
         rows.append("| " + " | ".join([*cells, ", ".join(f"`{r}`" for r in readers)]) + " |")
     return README_HEADER + "\n".join(rows) + "\n"
+
+
+def all_keys() -> Iterator[tuple[str, FieldInfo, str]]:
+    """Every key of the configuration: its path, its field, its default as text."""
+    return _leaves(Study, Study(), "")
 
 
 def _covers(read: str, path: str) -> bool:
