@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from valm.core.job import Job
-from valm.core.manifest import read_manifest, verify_files
+from valm.core.manifest import check_parents, read_manifest, verify_files
 from valm.errors import InputError, IntegrityError
 
 JOB = Job("write-tokens", {"seed": 1}, code="c0de", choices={"split": "train"})
@@ -64,3 +64,14 @@ def test_a_changed_parent_changes_the_fingerprint(tmp_path: Path) -> None:
     }
     finish(tmp_path / "a", facts={"note": "other"})
     assert JOB.fingerprint([parent]) != before
+
+
+def test_a_mix_of_old_and_new_is_found(tmp_path: Path) -> None:
+    parent = finish(tmp_path / "a")
+    child = finish(tmp_path / "b", "child", parents=[parent])
+    check_parents(child)
+    finish(tmp_path / "a", facts={"note": "made again"})
+    with pytest.raises(IntegrityError, match="made from another"):
+        check_parents(child)
+    parent.unlink()  # not fetched: nothing can be said
+    check_parents(child)
