@@ -86,16 +86,23 @@ class Text(Settings):
         default_factory=ColourNotes, description="Sentences made from pixels."
     )
     split: Split = Field(default_factory=Split, description="Train, valid and test.")
+    documents: Literal["blank_lines", "lines"] = Field(
+        "blank_lines",
+        description="Where a text ends: 'blank_lines'; or 'lines', a blank one too, and blocks of"
+        " 1,000 lines are split and shuffled (official).",
+    )
 
 
 class Tokenizer(Settings):
     """The vocabulary that the language model and the encoder's text tower share."""
 
-    kind: Literal["bpe", "clip"] = Field(
-        "bpe", description="'bpe' is trained on the study's text; 'clip' is OpenAI CLIP's."
+    kind: Literal["bpe", "clip", "clip_fairseq"] = Field(
+        "bpe",
+        description="'bpe' is trained on the study's text; 'clip' is OpenAI CLIP's;"
+        " 'clip_fairseq' the same behind fairseq's four entries (official).",
     )
     vocabulary_size: int = Field(
-        4096, ge=300, description="Entries of a trained vocabulary; CLIP's is always 49,408."
+        4096, ge=300, description="Entries of a trained vocabulary; CLIP's has 49,408."
     )
 
 

@@ -36,7 +36,12 @@ VERBS: dict[str, Verb] = {
     "train-tokenizer": Verb(
         "ingest",
         "valm.ingest.tokenizer",
-        ("ingest.tokenizer", "ingest.text.sources", "ingest.text.split"),
+        (
+            "ingest.tokenizer",
+            "ingest.text.sources",
+            "ingest.text.split",
+            "ingest.text.documents",
+        ),
     ),
     "write-tokens": Verb("ingest", "valm.ingest.tokens", ("ingest.text", "seed")),
     "extract-features": Verb("embed", "valm.embed.features", ("embed.features",)),

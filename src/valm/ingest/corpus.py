@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from valm.config.phases import Split
 from valm.core.seeding import unit_interval
 from valm.errors import ConfigError
-from valm.ingest.documents import read_text, text_source
+from valm.ingest.documents import Document, line_blocks, read_text, text_source
 
 SPLITS = ("train", "valid", "test")
 COLOUR_NOTES = "colour_notes"  # the source whose amount is a share of the others', not a cap
@@ -50,6 +50,7 @@ class Corpus:
         words: int32, words of the folded text.
         characters: int32, characters of the folded text.
         unique: bool, False for a document that an earlier one equals.
+        by_lines: Whether a "document" is a block of lines, each of which is a text to the model.
     """
 
     manifests: list[Path]
@@ -60,28 +61,36 @@ class Corpus:
     words: NDArray[np.int32]
     characters: NDArray[np.int32]
     unique: NDArray[np.bool_]
+    by_lines: bool
 
     def read(self, chosen: NDArray[np.bool_]) -> Iterator[tuple[int, str]]:
         """Yield number and text of the chosen documents."""
         number = 0
         for manifest in self.manifests:
-            for document in read_text(manifest):
+            for document in _documents(manifest, self.by_lines):
                 if chosen[number]:
                     yield number, document.text
                 number += 1
 
 
-def survey(manifests: Sequence[Path], split: Split) -> Corpus:
+def survey(manifests: Sequence[Path], split: Split, documents: str) -> Corpus:
     """Read all documents once and note where each belongs.
 
     Documents of one group share a split; two documents of the same words are one.
+
+    Args:
+        manifests: The sources' text manifests.
+        split: Shares of the splits.
+        documents: As in ``ingest.text.documents``: under ``lines``, blocks of lines are taken for
+            documents here.
     """
+    by_lines = documents == "lines"
     if len(manifests) > MAXIMUM_SOURCES:
         raise ConfigError("a study takes at most 256 text sources", where="ingest.text.sources")
     source, splits, draw = array("B"), array("B"), array("d")
     words, characters = array("i"), array("i")
     for index, manifest in enumerate(manifests):
-        for document in read_text(manifest):
+        for document in _documents(manifest, by_lines):
             text = folded(document.text)
             source.append(index)
             splits.append(SPLITS.index(split_of(document.group or text, split)))
@@ -100,6 +109,7 @@ def survey(manifests: Sequence[Path], split: Split) -> Corpus:
         np.array(words),
         np.array(characters),
         unique,
+        by_lines,
     )
 
 
@@ -144,6 +154,11 @@ def draw_colour_notes(
         ordered = _in_hash_order(corpus, COLOUR_NOTES)
         chosen[ordered[np.cumsum((sizes * in_train)[ordered]) <= wanted]] = True
     return chosen
+
+
+def _documents(manifest: Path, by_lines: bool) -> Iterator[Document]:
+    documents = read_text(manifest)
+    return line_blocks(documents) if by_lines else documents
 
 
 def _in_hash_order(corpus: Corpus, name: str) -> NDArray[np.intp]:

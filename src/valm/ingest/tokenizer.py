@@ -1,7 +1,10 @@
 """The vocabulary that the language model and the encoder's text tower share.
 
-Both kinds are ``tokenizers`` files with the same properties: lower-case, each digit a token of its
+All kinds are ``tokenizers`` files with the same properties: lower-case, each digit a token of its
 own, a word the same tokens wherever it stands, and an end of text that no text can spell.
+
+``clip_fairseq`` is CLIP's vocabulary as the official language model numbers it: fairseq's four entries
+before CLIP's, and ``</s>`` at the end of a text (VALM.md 2.2).
 """
 
 from __future__ import annotations
@@ -18,41 +21,51 @@ from valm.core.job import Job
 from valm.core.logs import logger
 from valm.core.manifest import read_manifest
 from valm.ingest.bpe_tokenizer import train_bpe
-from valm.ingest.clip_tokenizer import clip_bpe
+from valm.ingest.clip_tokenizer import clip_bpe, clip_cleaned
 from valm.ingest.corpus import SPLITS, draw_documents, survey
+from valm.ingest.fairseq import END_OF_LINE, SPECIAL_ENTRIES
 from valm.ingest.probes import answer_words
 
 KIND = "tokenizer"
 FILE = "tokenizer.json"
 START_OF_TEXT, END_OF_TEXT = "<|startoftext|>", "<|endoftext|>"
+# The entry that ends a text, by the vocabulary's kind.
+END_OF = {"bpe": END_OF_TEXT, "clip": END_OF_TEXT, "clip_fairseq": SPECIAL_ENTRIES[END_OF_LINE]}
 
 
 class Tokenizer:
     """Text to ids and back.
 
     Args:
-        core: A byte-level BPE whose vocabulary holds ``<|endoftext|>`` as an entry that no merge
-            reaches, so that a text which contains these characters cannot end its document.
+        core: A byte-level BPE whose vocabulary holds an end of text as an entry that no merge
+            reaches, so that a text which contains its characters cannot end its document.
+        kind: Kind of the vocabulary, as in ``ingest.tokenizer``.
+
+    Attributes:
+        entries: The entries by id.
+        end_of_text: Id of the entry that ends a text.
     """
 
-    def __init__(self, core: tokenizers.Tokenizer):
-        vocabulary = core.get_vocab()
+    def __init__(self, core: tokenizers.Tokenizer, kind: str):
         self._core = core
-        self.end_of_text = vocabulary[END_OF_TEXT]
-        self.vocabulary_size = len(vocabulary)
-        self.longest_token = max(map(len, vocabulary))  # in bytes, one character each
+        self._clean = clip_cleaned if kind == "clip_fairseq" else str
+        self.entries = sorted(core.get_vocab(), key=core.token_to_id)
+        self.end_of_text = int(core.token_to_id(END_OF[kind]))
+        self.vocabulary_size = len(self.entries)
+        self.longest_token = max(map(len, self.entries))  # in bytes, one character each
 
     def normalise(self, text: str) -> str:
         """The text as the tokens spell it: lower-case, NFC, single spaces."""
-        return str(self._core.normalizer.normalize_str(text)).strip()
+        return str(self._core.normalizer.normalize_str(self._clean(text))).strip()
 
     def encode(self, text: str) -> list[int]:
         """Ids of a text, without end of text."""
-        return list(self._core.encode(text).ids)
+        return list(self._core.encode(self._clean(text)).ids)
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of several texts; a few times faster than one by one."""
-        return [encoding.ids for encoding in self._core.encode_batch_fast(list(texts))]
+        cleaned = [self._clean(text) for text in texts]
+        return [encoding.ids for encoding in self._core.encode_batch_fast(cleaned)]
 
     def decode(self, ids: Iterable[int]) -> str:
         """The normalised text of ids; a newline where a text ends."""
@@ -66,13 +79,15 @@ class Tokenizer:
 
     def token_text(self, token: int) -> str:
         """One token's characters, its space included; parts of a character as replacement marks."""
-        return END_OF_TEXT if token == self.end_of_text else str(self._core.decode([token]))
+        if token == self.end_of_text:
+            return self.entries[token]
+        return str(self._core.decode([token]))
 
 
 def load_tokenizer(manifest: Path) -> Tokenizer:
     """Load the tokenizer that ``train-tokenizer`` wrote."""
-    read_manifest(manifest, KIND)
-    return Tokenizer(tokenizers.Tokenizer.from_file(str(manifest.with_name(FILE))))
+    kind = read_manifest(manifest, KIND).facts["kind"]
+    return Tokenizer(tokenizers.Tokenizer.from_file(str(manifest.with_name(FILE))), kind)
 
 
 def train_tokenizer(job: Job, *, text: Sequence[Path], output: Path) -> None:
@@ -85,10 +100,14 @@ def train_tokenizer(job: Job, *, text: Sequence[Path], output: Path) -> None:
     settings = job.settings("ingest.tokenizer", Settings)
     if settings.kind == "clip":
         core = clip_bpe(START_OF_TEXT, END_OF_TEXT)
+    elif settings.kind == "clip_fairseq":
+        core = clip_bpe(START_OF_TEXT, END_OF_TEXT, before=SPECIAL_ENTRIES)
+        core.normalizer = tokenizers.normalizers.Sequence([])  # clip_cleaned leaves nothing to do
     else:
         sources = job.value("ingest.text.sources", list[TextSource])
-        core = _trained(text, settings, job.settings("ingest.text.split", Split), sources)
-    tokenizer = Tokenizer(core)
+        core = _trained(text, settings, job.settings("ingest.text.split", Split), sources,
+                        job.value("ingest.text.documents", str))  # fmt: skip
+    tokenizer = Tokenizer(core, settings.kind)
     target = output.with_name(FILE)
     write_text(target, core.to_str() + "\n")
     answers = {word: len(tokenizer.encode(word)) for word in answer_words()}
@@ -103,9 +122,13 @@ def train_tokenizer(job: Job, *, text: Sequence[Path], output: Path) -> None:
 
 
 def _trained(
-    text: Sequence[Path], settings: Settings, split: Split, sources: Sequence[TextSource]
+    text: Sequence[Path],
+    settings: Settings,
+    split: Split,
+    sources: Sequence[TextSource],
+    documents: str,
 ) -> tokenizers.Tokenizer:
-    corpus = survey(text, split)
+    corpus = survey(text, split, documents)
     caps = dict.fromkeys(corpus.names) | {s.name: s.maximum_tokens for s in sources}
     chosen = draw_documents(corpus, corpus.words, caps) & (corpus.split == SPLITS.index("train"))
     texts = (document for _, document in corpus.read(chosen))

@@ -42,6 +42,8 @@ DOCUMENTS_PER_BATCH = 512
 class TokenStream:
     """The documents of one split, one after the other, each ended by end of text.
 
+    Under ``ingest.text.documents: lines`` each line is a document, and a blank line an empty one.
+
     Attributes:
         tokens: Ids, memory-mapped, uint16 or uint32, [tokens].
         documents: Where each document starts, and the end of the last, int64 [documents + 1].
@@ -89,11 +91,17 @@ class Encoded:
         ids: Ids of all encoded documents, [tokens].
         start: Where each document of the corpus starts in ``ids``, int64 [documents].
         length: Its number of tokens, 0 if it was not encoded, int64 [documents].
+        end_of_text: The id that ends a document, or each line of a block.
     """
 
     ids: NDArray[Any]
     start: NDArray[np.int64]
     length: NDArray[np.int64]
+    end_of_text: int
+
+    def of(self, number: int) -> NDArray[Any]:
+        """The ids of one document."""
+        return self.ids[self.start[number] : self.start[number] + self.length[number]]
 
 
 def write_tokens(job: Job, *, text: Sequence[Path], tokenizer: Path, output: Path) -> None:
@@ -109,7 +117,7 @@ def write_tokens(job: Job, *, text: Sequence[Path], tokenizer: Path, output: Pat
     """
     settings = job.settings("ingest.text", Text)
     vocabulary = load_tokenizer(tokenizer)
-    corpus = survey(text, settings.split)
+    corpus = survey(text, settings.split, settings.documents)
     parents = [*text, tokenizer]
     with job.work(parents) as work:
         scratch = work / "documents.bin"
@@ -173,14 +181,16 @@ def _encode(
     total = int(candidates.sum())
     documents = corpus.read(candidates)
     with scratch.open("wb") as file, Tracker("encoding text", total, "documents") as tracker:
-        while batch := list(islice(documents, DOCUMENTS_PER_BATCH)):
-            encoded = vocabulary.encode_batch([text for _, text in batch])
-            for (number, _), tokens in zip(batch, encoded, strict=True):
-                length[number] = len(tokens) + 1
-                file.write(np.array([*tokens, vocabulary.end_of_text], dtype).tobytes())
+        while batch := list(islice(documents, 1 if corpus.by_lines else DOCUMENTS_PER_BATCH)):
+            texts = [text.split("\n") if corpus.by_lines else [text] for _, text in batch]
+            encoded = iter(vocabulary.encode_batch([text for part in texts for text in part]))
+            for (number, _), part in zip(batch, texts, strict=True):
+                for tokens in islice(encoded, len(part)):
+                    length[number] += len(tokens) + 1
+                    file.write(np.array([*tokens, vocabulary.end_of_text], dtype).tobytes())
             tracker.advance(len(batch))
     ids = np.memmap(scratch, dtype, mode="r") if total else np.zeros(0, dtype)
-    return Encoded(ids, np.cumsum(length) - length, length)
+    return Encoded(ids, np.cumsum(length) - length, length, vocabulary.end_of_text)
 
 
 def _write_split(
@@ -188,14 +198,18 @@ def _write_split(
 ) -> list[Path]:
     """Copy a split's documents, in the given order, into its files."""
     stream = folder / f"{split}.bin"
+    ends, texts = [np.zeros(1, np.int64)], np.zeros(len(order), np.int64)
+    written = 0
     with atomic_file(stream) as file:
-        for number in order:
-            start = encoded.start[number]
-            file.write(encoded.ids[start : start + encoded.length[number]].tobytes())
-    offsets = np.concatenate([[0], np.cumsum(encoded.length[order])]).astype(np.int64)
+        for place, number in enumerate(order):
+            ids = encoded.of(number)
+            file.write(ids.tobytes())
+            ends.append(written + 1 + np.flatnonzero(ids == encoded.end_of_text))
+            texts[place] = len(ends[-1])
+            written += len(ids)
     documents, sources = folder / f"{split}.documents.npy", folder / f"{split}.sources.npy"
-    write_array(documents, offsets)
-    write_array(sources, corpus.source[order])
+    write_array(documents, np.concatenate(ends).astype(np.int64))
+    write_array(sources, np.repeat(corpus.source[order], texts))
     return [stream, documents, sources]
 
 
