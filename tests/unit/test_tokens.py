@@ -1,5 +1,6 @@
 """Token streams: the same bits again, no document in two splits, caps and shares kept."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from builders.texts import make_tokenizer, make_tokens, write_source
 from valm.core.manifest import read_manifest
 from valm.errors import ConfigError, InputError
 from valm.ingest.corpus import SPLITS
-from valm.ingest.documents import Document
+from valm.ingest.documents import Document, line_blocks
 from valm.ingest.tokenizer import Tokenizer, load_tokenizer
 from valm.ingest.tokens import TokenStream
 
@@ -128,3 +129,37 @@ def test_a_damaged_stream_and_a_wrong_split_are_refused(
         file.write(b"\x01")
     with pytest.raises(InputError, match="its index states"):
         TokenStream.open(manifest, "train")
+
+
+def test_under_lines_every_line_ends_and_a_blank_one_is_a_lone_end(
+    tmp_path: Path, texts: list[Path]
+) -> None:
+    """As the official code has it: CLIP's ids + 4 and </s> after each line of a block of lines."""
+    vocabulary = make_tokenizer(tmp_path, [], kind="clip_fairseq")
+    manifest = make_tokens(
+        tmp_path, texts, vocabulary, split=FRACTIONS, colour_notes={"share": 0.9}, documents="lines"
+    )
+    tokenizer = load_tokenizer(vocabulary)
+    splits = [texts_of(manifest, tokenizer, split) for split in SPLITS]
+    lines = [line for split in splits for line in split]
+    wanted = [[*text.lower().split("\n"), ""] for text in (*PONDS, *FROGS)]
+    wanted += [[note.text, ""] for note in NOTES]
+    spelled = [tokenizer.decode(tokenizer.encode(line)) for part in wanted for line in part]
+    assert sorted(lines) == sorted(spelled)
+    first = lines.index(spelled[0])
+    assert lines[first : first + 1_000] == spelled[:1_000]  # a block stays together, in its order
+    toys = [{re.sub(r" (is|looks|was) .*", "", x) for x in s if "toy" in x} for s in splits]
+    assert len(set.union(*toys)) == sum(map(len, toys)) == 60  # a group is in one split
+    stream = TokenStream.open(manifest, "train")
+    assert len(stream.sources) == len(stream.documents) - 1 == len(splits[0])
+    assert stream.tokens[stream.documents[1:] - 1].tolist() == [2] * len(splits[0])
+
+
+def test_line_blocks_have_a_thousand_lines_with_the_blank_ones_among_them() -> None:
+    documents = [Document("one\ntwo")] * 400 + [Document("three", "group")] + [Document("four")]
+    blocks = list(line_blocks(documents))
+    assert [len(block.text.split("\n")) for block in blocks] == [1000, 2, 202]
+    assert blocks[1] == Document("three\n", "group")
+    assert blocks[0].text.split("\n")[:4] == ["one", "two", "", "one"]
+    assert blocks[2].text.endswith("two\n\nfour\n")
+    assert list(line_blocks([])) == []

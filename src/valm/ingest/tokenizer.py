@@ -47,10 +47,11 @@ class Tokenizer:
     """
 
     def __init__(self, core: tokenizers.Tokenizer, kind: str):
+        vocabulary = core.get_vocab()
         self._core = core
         self._clean = clip_cleaned if kind == "clip_fairseq" else str
-        self.entries = sorted(core.get_vocab(), key=core.token_to_id)
-        self.end_of_text = int(core.token_to_id(END_OF[kind]))
+        self.entries = sorted(vocabulary, key=vocabulary.__getitem__)
+        self.end_of_text = vocabulary[END_OF[kind]]
         self.vocabulary_size = len(self.entries)
         self.longest_token = max(map(len, self.entries))  # in bytes, one character each
 
