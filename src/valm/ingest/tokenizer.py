@@ -22,7 +22,7 @@ from valm.core.logs import logger
 from valm.core.manifest import read_manifest
 from valm.ingest.bpe_tokenizer import train_bpe
 from valm.ingest.clip_tokenizer import clip_bpe, clip_cleaned
-from valm.ingest.corpus import SPLITS, draw_documents, survey
+from valm.ingest.corpus import SPLITS, Corpus, draw_documents, survey
 from valm.ingest.fairseq import END_OF_LINE, SPECIAL_ENTRIES
 from valm.ingest.probes import answer_words
 
@@ -106,8 +106,9 @@ def train_tokenizer(job: Job, *, text: Sequence[Path], output: Path) -> None:
         core.normalizer = tokenizers.normalizers.Sequence([])  # clip_cleaned leaves nothing to do
     else:
         sources = job.value("ingest.text.sources", list[TextSource])
-        core = _trained(text, settings, job.settings("ingest.text.split", Split), sources,
-                        job.value("ingest.text.documents", str))  # fmt: skip
+        split = job.settings("ingest.text.split", Split)
+        corpus = survey(text, split, job.value("ingest.text.documents", str))
+        core = _trained(corpus, settings, sources)
     tokenizer = Tokenizer(core, settings.kind)
     target = output.with_name(FILE)
     write_text(target, core.to_str() + "\n")
@@ -123,13 +124,8 @@ def train_tokenizer(job: Job, *, text: Sequence[Path], output: Path) -> None:
 
 
 def _trained(
-    text: Sequence[Path],
-    settings: Settings,
-    split: Split,
-    sources: Sequence[TextSource],
-    documents: str,
+    corpus: Corpus, settings: Settings, sources: Sequence[TextSource]
 ) -> tokenizers.Tokenizer:
-    corpus = survey(text, split, documents)
     caps = dict.fromkeys(corpus.names) | {s.name: s.maximum_tokens for s in sources}
     chosen = draw_documents(corpus, corpus.words, caps) & (corpus.split == SPLITS.index("train"))
     texts = (document for _, document in corpus.read(chosen))
