@@ -147,10 +147,18 @@ class Embed(Settings):
 
 
 class Query(Settings):
-    """How a token's query is formed: strictly from its past, in windows cut by position only."""
+    """How a token's query is formed."""
 
+    scheme: Literal["windows", "chunks"] = Field(
+        "windows",
+        description="'windows': strictly from its past, cut by position only; 'chunks': cut at"
+        " punctuation found by looking ahead (official; CLIP's vocabulary).",
+    )
     window_tokens: int = Field(48, ge=2, description="Longest context of a query, in tokens.")
     stride_tokens: int = Field(24, ge=1, description="Distance of window starts, in tokens.")
+    sequence_tokens: int = Field(
+        512, ge=1, description="Length of the inputs that are cut into chunks: the model's context."
+    )
 
     @model_validator(mode="after")
     def _windows_leave_no_gap(self) -> Query:
@@ -183,7 +191,7 @@ class Recall(Settings):
 class Retrieve(Settings):
     """Indices, recall, and the K pictures of every token."""
 
-    query: Query = Field(default_factory=Query, description="Query windows.")
+    query: Query = Field(default_factory=Query, description="Queries.")
     indices: list[Index] = Field(
         [
             Index(name="exact", factory="Flat", recall_floor=0.999),

@@ -44,7 +44,28 @@ def check_plugins(study: Study, registries: Mapping[str, Registry[object]]) -> S
     for path in ("ingest.pictures.sources", "ingest.text.sources", "evaluate.tasks"):
         _check_unique(path, named_plugins(study)[path])
     _check_comparisons(study)
+    _check_chunks(study)
     return study
+
+
+def _check_chunks(study: Study) -> None:
+    """Chunks are cut at CLIP's punctuation, out of the language model's inputs."""
+    query, kind = study.retrieve.query, study.ingest.tokenizer.kind
+    if query.scheme != "chunks":
+        return
+    if not kind.startswith("clip"):
+        raise ConfigError(
+            f"the scheme 'chunks' cuts at CLIP's punctuation, the vocabulary is {kind!r}",
+            where="retrieve.query.scheme",
+            cure="set it to windows, or ingest.tokenizer.kind to clip or clip_fairseq",
+        )
+    context = study.models.trunk.context_tokens
+    if query.sequence_tokens != context:
+        raise ConfigError(
+            f"inputs of {query.sequence_tokens} tokens are cut into chunks, the trunk reads {context}",
+            where="retrieve.query.sequence_tokens",
+            cure=f"set it to {context}, models.trunk.context_tokens",
+        )
 
 
 def _check_comparisons(study: Study) -> None:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -51,6 +51,15 @@ class Encoder(Protocol):
 
     def encode_tokens(self, ids: Int[Tensor, "windows tokens"]) -> TokenStates:
         """The state of every token; ids are the study's. Rows may be padded on the right."""
+        ...
+
+
+@runtime_checkable
+class ClipEncoder(Encoder, Protocol):
+    """An encoder that reads CLIP's ids, whatever numbers the study's vocabulary gives them."""
+
+    def clip_ids(self, ids: NDArray[np.integer]) -> NDArray[np.int64]:
+        """CLIP's ids of the study's."""
         ...
 
 

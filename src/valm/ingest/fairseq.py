@@ -22,7 +22,7 @@ from valm.core.atomic import atomic_file, write_text
 from valm.errors import InputError
 
 SPECIAL_ENTRIES = ("<s>", "<pad>", "</s>", "<unk>")
-PAD, END_OF_LINE = SPECIAL_ENTRIES.index("<pad>"), SPECIAL_ENTRIES.index("</s>")
+END_OF_LINE = SPECIAL_ENTRIES.index("</s>")
 
 HEADER = struct.Struct("<9sQBQ")
 MAGIC, VERSION = b"MMIDIDX\0\0", 1

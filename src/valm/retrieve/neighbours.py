@@ -27,7 +27,7 @@ from valm.embed.encoder import Encoder, load_encoder
 from valm.errors import IntegrityError
 from valm.ingest.tokens import TokenStream
 from valm.retrieve.index import Searcher
-from valm.retrieve.queries import BLOCK_TOKENS, States, token_states
+from valm.retrieve.queries import BLOCK_TOKENS, States, queried_texts, token_states
 
 KIND = "neighbours"
 COLUMNS = ("ids", "scores", "mask", "values")
@@ -85,11 +85,12 @@ def look_up(
 ) -> list[Neighbours]:
     """The pictures of every token of some texts, each a document of its own; one result a text.
 
-    The same text gets the same pictures as in a token stream, up to the rounding of a score.
+    With query windows the same text gets the same pictures as in a token stream, up to the rounding of
+    a score; with chunks only if it begins an input of the model there and is all of it.
 
     Args:
         texts: Token ids.
-        query: Length and stride of the windows.
+        query: How queries are formed.
         top_k: K.
     """
     documents = np.cumsum([0, *(len(text) for text in texts)])
@@ -131,7 +132,8 @@ def find_neighbours(
     parents = [tokens, encoder, vectors, index]
     with job.work(parents) as work:
         table = GrowingTable(work, len(stream.tokens), _layout(top_k, reader.value_width))
-        states = token_states(reader, stream.tokens, stream.documents, query, first=table.done)
+        texts = queried_texts(stream.documents, query)
+        states = token_states(reader, stream.tokens, texts, query, first=table.done)
         left = len(stream.tokens) - table.done
         progress = work / "progress.json"
         with Tracker(f"finding neighbours of {split}", left, "tokens", progress) as tracker:

@@ -1,11 +1,13 @@
-"""Queries: the state of each token of a text, which depends on that token and its past only.
+"""Queries: the state of each token of a text, read through windows.
 
-The official code cuts a text into chunks of at most 75 tokens at separators that it looks for ahead
-(VALM.md 3.1): a query then depends on what comes after it, and a growing prompt is queried anew.
-Here a document is read through windows that start at every ``stride_tokens``-th position. A token's
-state comes from the earliest of the windows that hold it, which gives it the longest past, between
-``window_tokens - stride_tokens + 1`` tokens and ``window_tokens`` once the document is that long.
+Scheme ``windows``: a document is read through windows that start at every ``stride_tokens``-th position.
+A token's state comes from the earliest of the windows that hold it, which gives it the longest past,
+between ``window_tokens - stride_tokens + 1`` tokens and ``window_tokens`` once the document is that long.
 Position alone decides, so appending text changes no earlier query (tests/numerics).
+
+Scheme ``chunks``, the official code's: each input of the language model, whatever documents it holds, is
+cut at signs that are looked for ahead (``chunks``), and each chunk is a window. A query then depends on
+what comes after it, and a growing prompt is queried anew; the tests hold that this is so.
 
 Most documents are shorter than one window and cost nothing twice. Windows of one content (frequent
 in captions and templates) are encoded once, and a batch holds windows of about one length.
@@ -21,8 +23,9 @@ import torch
 from numpy.typing import NDArray
 
 from valm.config.phases import Query
-from valm.embed.encoder import Encoder
+from valm.embed.encoder import ClipEncoder, Encoder
 from valm.errors import ConfigError
+from valm.retrieve.chunks import LONGEST_CHUNK, chunk_lengths
 
 # Ids, and positions of windows, are integers of any width.
 Integers = NDArray[np.integer]
@@ -73,11 +76,38 @@ def windows(documents: Integers, at: Integers, query: Query) -> Windows:
     begin = documents[np.searchsorted(documents, at, side="right") - 1]
     too_far = at - begin + 1 - query.window_tokens  # tokens before the longest possible past
     skipped = np.maximum(0, -(-too_far // query.stride_tokens))
-    start, of_token = np.unique(begin + skipped * query.stride_tokens, return_inverse=True)
-    offset = at - start[of_token]
-    length = np.zeros(len(start), np.int64)
-    np.maximum.at(length, of_token, offset + 1)
-    return Windows(start, length, of_token, offset)
+    return _windows_from(begin + skipped * query.stride_tokens, at)
+
+
+def chunk_windows(encoder: ClipEncoder, tokens: Integers, texts: Integers, at: Integers) -> Windows:
+    """The chunk that holds each token, of the texts that hold any of them.
+
+    Args:
+        encoder: Knows CLIP's ids of the study's.
+        tokens: Ids of the stream; may be memory-mapped.
+        texts: Where each text that is cut starts, and the end of the last, [texts + 1].
+        at: Positions in the stream of the tokens whose states are wanted, [tokens].
+    """
+    starts: list[int] = []
+    for text in np.unique(np.searchsorted(texts, at, side="right") - 1):
+        ids = encoder.clip_ids(tokens[texts[text] : texts[text + 1]])
+        lengths = chunk_lengths(ids.tolist())
+        starts += (texts[text] + np.cumsum([0, *lengths[:-1]])).tolist()
+    cuts = np.array(starts, np.int64)
+    return _windows_from(cuts[np.searchsorted(cuts, at, side="right") - 1], at)
+
+
+def queried_texts(documents: Integers, query: Query) -> Integers:
+    """Where the texts start beyond which no query of a stream looks back, and the end of the last.
+
+    Args:
+        documents: Where each document starts, and the end of the last, [documents + 1].
+        query: With ``chunks`` the texts are the language model's inputs, not the documents.
+    """
+    if query.scheme == "windows":
+        return documents
+    end = int(documents[-1])
+    return np.array([*range(0, end, query.sequence_tokens), end])
 
 
 def states_at(
@@ -88,19 +118,24 @@ def states_at(
     Args:
         encoder: Gives a state to each token of a window, causally.
         tokens: Ids of the stream; may be memory-mapped.
-        documents: Where each document starts, and the end of the last, [documents + 1].
+        documents: Where each text starts, and the end of the last, [documents + 1]; of a stream, what
+            ``queried_texts`` gives.
         at: Positions in the stream, [tokens].
-        query: Length and stride of the windows.
+        query: The scheme, and length and stride of its windows.
 
     Raises:
-        ConfigError: A window is longer than the encoder can read.
+        ConfigError: A window is longer than the encoder can read, or it is not CLIP's and chunks are
+            asked for.
     """
     _check_fits(query, encoder)
     keys = np.empty((len(at), encoder.key_width), np.float32)
     values = np.empty((len(at), encoder.value_width), np.float16)
     if len(at) == 0:
         return States(keys, values)
-    cut = windows(documents, at, query)
+    if query.scheme == "chunks" and isinstance(encoder, ClipEncoder):
+        cut = chunk_windows(encoder, tokens, documents, at)
+    else:
+        cut = windows(documents, at, query)
     ids, lengths, same = _distinct(tokens, cut)
     content = same[cut.of_token]
     by_content = np.argsort(content, kind="stable")
@@ -136,15 +171,38 @@ def token_states(
         block_tokens: Tokens in a block.
 
     Raises:
-        ConfigError: A window is longer than the encoder can read.
+        ConfigError: As :func:`states_at`.
     """
     for start in range(first, max(len(tokens), 1), block_tokens):
         at = np.arange(start, min(start + block_tokens, len(tokens)))
         yield states_at(encoder, tokens, documents, at, query)
 
 
+def _windows_from(starts: Integers, at: Integers) -> Windows:
+    """The windows that start at some positions, [tokens], for tokens at others, [tokens]."""
+    start, of_token = np.unique(starts.astype(np.int64), return_inverse=True)
+    offset = at.astype(np.int64) - start[of_token]
+    length = np.zeros(len(start), np.int64)
+    np.maximum.at(length, of_token, offset + 1)
+    return Windows(start, length, of_token, offset)
+
+
 def _check_fits(query: Query, encoder: Encoder) -> None:
-    if query.window_tokens > encoder.context_tokens:
+    if query.scheme == "chunks":
+        if not isinstance(encoder, ClipEncoder):
+            raise ConfigError(
+                "chunks are cut at CLIP's punctuation, and the encoder does not read CLIP's ids",
+                where="retrieve.query.scheme",
+                cure="set it to windows, or embed.encoder to an open_clip model",
+            )
+        if encoder.context_tokens < LONGEST_CHUNK:
+            raise ConfigError(
+                f"chunks have up to {LONGEST_CHUNK} tokens, the encoder reads"
+                f" {encoder.context_tokens}",
+                where="retrieve.query.scheme",
+                cure="set it to windows, or embed.encoder to a model with CLIP's 77 positions",
+            )
+    elif query.window_tokens > encoder.context_tokens:
         raise ConfigError(
             f"a window of {query.window_tokens} tokens is longer than the encoder reads",
             where="retrieve.query.window_tokens",

@@ -26,7 +26,7 @@ from valm.embed.encoder import load_encoder
 from valm.errors import InputError, ValmError
 from valm.ingest.tokens import TokenStream
 from valm.retrieve.index import Searcher, open_keys
-from valm.retrieve.queries import states_at
+from valm.retrieve.queries import queried_texts, states_at
 
 BLOCK_ROWS = 4_096
 # Inner products of unit vectors in float32 are this far off, at the most.
@@ -147,9 +147,8 @@ def _draw_queries(job: Job, count: int, encoder: Path, tokens: Path) -> NDArray[
     generator = numpy_generator(job.seed, "recall queries")
     drawn = generator.choice(len(stream.tokens), min(count, len(stream.tokens)), replace=False)
     query = job.settings("retrieve.query", Query)
-    return states_at(
-        load_encoder(encoder), stream.tokens, stream.documents, np.sort(drawn), query
-    ).keys
+    texts = queried_texts(stream.documents, query)
+    return states_at(load_encoder(encoder), stream.tokens, texts, np.sort(drawn), query).keys
 
 
 def _timed_search(

@@ -2,8 +2,8 @@
 
 The paper's is RN50x16 (VALM.md 3.1): each token's state goes through the text transformer, its last
 layer norm and the text projection, at all positions and not only at the end of text, on which CLIP
-was trained. A state depends on its past only, so the end of text that CLIP puts behind a chunk
-changes no state and is left out; the start of text takes the first of the model's positions.
+was trained. A state depends on its past only, so the end of text and the filling that CLIP puts behind a
+text change no state and are left out; the start of text takes the first of the model's positions.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import open_clip
 import torch
 from jaxtyping import Float, Int
+from numpy.typing import NDArray
 from open_clip.factory import load_state_dict
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from pydantic import Field
@@ -34,17 +36,30 @@ from valm.embed.batches import batches
 from valm.embed.encoder import EncoderKind, PictureVectors, Sources, TokenStates
 from valm.embed.towers import text_states
 from valm.errors import ConfigError, InputError, IntegrityError
+from valm.ingest.fairseq import END_OF_LINE, SPECIAL_ENTRIES
 from valm.ingest.picture_list import iterate_pictures
 
 # open_clip's own layout of a model's folder, which it reads back under the name "local-dir:".
 WEIGHTS, CONFIG = "open_clip_model.safetensors", "open_clip_config.json"
-START_OF_TEXT = 49_406
+START_OF_TEXT, END_OF_TEXT = 49_406, 49_407
+FILLING = 0  # what the official code puts for fairseq's padding: CLIP's "!"
 WHERE = "embed.encoder.params"
 # What torch and safetensors raise on damaged files, on pickles with more than tensors (which run
 # no code under weights_only), and on tensors of another model.
 UNFIT = (
     pickle.UnpicklingError, RuntimeError, SafetensorError, EOFError, AttributeError, StopIteration,
 )  # fmt: skip
+
+
+def _behind_fairseqs() -> NDArray[np.int64]:
+    """CLIP's id of each id of fairseq's layout: ``</s>`` is the end of text (VALM.md 3.1)."""
+    special = np.full(len(SPECIAL_ENTRIES), FILLING)
+    special[END_OF_LINE] = END_OF_TEXT
+    return np.concatenate([special, np.arange(END_OF_TEXT + 1)])
+
+
+# CLIP's ids by the study's, for the kinds of vocabulary that hold them.
+CLIP_IDS = {"clip": np.arange(END_OF_TEXT + 1), "clip_fairseq": _behind_fairseqs()}
 
 
 class Params(Settings):
@@ -66,27 +81,40 @@ class Params(Settings):
 
 
 class OpenClipEncoder:
-    """A frozen open_clip model."""
+    """A frozen open_clip model.
 
-    def __init__(self, model: Any, params: Params):
+    Args:
+        model: The model.
+        params: The encoder's parameters.
+        vocabulary: Kind of the study's vocabulary: ``clip`` or ``clip_fairseq``.
+    """
+
+    def __init__(self, model: Any, params: Params, vocabulary: str = "clip"):
         self.model, self.params = model.eval().requires_grad_(False), params
         # CLIP keeps its text transformer's parts itself, CustomTextCLIP in a module of its own.
         self._text: Any = getattr(model, "text", model)
         width = self._text.text_projection.shape[1]
         self.key_width = self.value_width = int(width)
         self.context_tokens = len(self._text.positional_embedding) - 1
+        self._clip_ids: NDArray[np.int64] = CLIP_IDS[vocabulary]
         self._as_input = image_transform_v2(
             PreprocessCfg(**open_clip.get_model_preprocess_cfg(model)), is_train=False
         )
 
     @torch.inference_mode()
     def encode_tokens(self, ids: Int[Tensor, "windows tokens"]) -> TokenStates:
-        """The projected state of every token; ids are CLIP's, without start and end of text."""
+        """The projected state of every token of texts without start of text."""
         start = ids.new_full((len(ids), 1), START_OF_TEXT)
-        states = text_states(self._text, torch.cat([start, ids], dim=1))[:, 1:]
+        known = torch.from_numpy(self._clip_ids)[ids]
+        states = text_states(self._text, torch.cat([start, known], dim=1))[:, 1:]
         projected = (states @ self._text.text_projection).float()
         keys = functional.normalize(projected, dim=-1)
         return TokenStates(keys, keys if self.params.normalise else projected)
+
+    def clip_ids(self, ids: NDArray[np.integer]) -> NDArray[np.int64]:
+        """CLIP's ids of the study's."""
+        found: NDArray[np.int64] = self._clip_ids[ids]
+        return found
 
     @torch.inference_mode()
     def encode_pictures(self, pictures: Sequence[Any]) -> Float[Tensor, "pictures width"]:
@@ -114,7 +142,8 @@ class OpenClip(EncoderKind):
         config = _model_config(params)
         model = _new_model(params)
         text = getattr(model, "text", model)
-        _check_text(text, config, read_manifest(sources.tokenizer, "tokenizer").facts, params)
+        vocabulary = read_manifest(sources.tokenizer, "tokenizer").facts
+        _check_text(text, config, vocabulary, params)
         _load_checkpoint(model, params)
         with atomic_path(folder / WEIGHTS) as path:
             save_file({k: v.contiguous().clone() for k, v in model.state_dict().items()}, path)
@@ -125,6 +154,7 @@ class OpenClip(EncoderKind):
             "key_width": encoder.key_width,
             "value_width": encoder.value_width,
             "context_tokens": encoder.context_tokens,
+            "vocabulary": vocabulary["kind"],
             "keys_have_unit_length": params.normalise,
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
         }
@@ -132,7 +162,8 @@ class OpenClip(EncoderKind):
     def load(self, folder: Path, facts: Mapping[str, Any]) -> OpenClipEncoder:
         """Load the model from open_clip's own layout; tensors only, nothing is fetched."""
         params = Params.model_validate(facts["params"])
-        return OpenClipEncoder(open_clip.create_model(f"local-dir:{folder}"), params)
+        model = open_clip.create_model(f"local-dir:{folder}")
+        return OpenClipEncoder(model, params, facts["vocabulary"])
 
     def embed(
         self, encoder: OpenClipEncoder, pictures: Path, features: Path | None, first_id: int
@@ -180,13 +211,13 @@ def _check_text(
     text: Any, config: Mapping[str, Any], tokenizer: Mapping[str, Any], params: Params
 ) -> None:
     """The model must read the study's ids, strictly from left to right."""
-    if tokenizer["kind"] != "clip":
+    if tokenizer["kind"] not in CLIP_IDS:
         raise ConfigError(
-            "open_clip models read CLIP's vocabulary",
+            f"open_clip models read CLIP's vocabulary, not {tokenizer['kind']!r}",
             where="ingest.tokenizer.kind",
-            cure="set ingest.tokenizer.kind to clip",
+            cure="set ingest.tokenizer.kind to clip or clip_fairseq",
         )
-    if text.token_embedding.num_embeddings <= START_OF_TEXT:
+    if text.token_embedding.num_embeddings <= END_OF_TEXT:
         raise ConfigError(f"{params.model!r} has another vocabulary than CLIP's", where=WHERE)
     extra = config["text_cfg"].get("embed_cls", False)
     if text.attn_mask is None or extra or not isinstance(text.text_projection, Tensor):

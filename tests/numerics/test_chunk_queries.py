@@ -1,0 +1,123 @@
+"""Queries by chunks are a direct run of CLIP, position by position; and they look ahead, as stated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from builders.encoders import FakeEncoder
+from builders.open_clip_models import parameters, saved, tiny_model
+
+from valm.config.phases import Query
+from valm.embed.encoders.open_clip import OpenClipEncoder, Params
+from valm.errors import ConfigError
+from valm.retrieve.chunks import chunk_lengths
+from valm.retrieve.queries import queried_texts, states_at
+
+START, END, STOP = 49_406, 49_407, 269
+CHUNKS, WINDOWS = Query(scheme="chunks", sequence_tokens=160), Query()
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> OpenClipEncoder:
+    """A tiny random CLIP with 77 positions that reads the ids of fairseq's layout."""
+    folder = tmp_path_factory.mktemp("clip")
+    model, config = tiny_model(folder, context_length=77)
+    checkpoint = saved(model, folder / "weights.safetensors")
+    params = Params.model_validate(parameters(config, checkpoint))
+    return OpenClipEncoder(model, params, "clip_fairseq")
+
+
+def study_ids(seed: int, count: int) -> np.ndarray:
+    """Ids of fairseq's layout: words, stops, ends of lines; uint16 [count]."""
+    generator = np.random.default_rng(seed)
+    words = generator.integers(1_000, 40_000, count)
+    signs = generator.choice([STOP + 4, 2, 0], count, p=[0.03, 0.02, 0.95])
+    return np.where(signs > 0, signs, words).astype(np.uint16)
+
+
+def keys(encoder: OpenClipEncoder, tokens: np.ndarray, query: Query) -> np.ndarray:
+    texts = queried_texts(np.array([0, len(tokens)]), query)
+    return states_at(encoder, tokens, texts, np.arange(len(tokens)), query).keys
+
+
+def official(encoder: OpenClipEncoder, tokens: np.ndarray) -> np.ndarray:
+    """The algorithm of section 3.1 as it stands there, with CLIP's own modules, one text at a time."""
+    text = encoder.model
+    states = []
+    for first in range(0, len(tokens), CHUNKS.sequence_tokens):
+        sequence = tokens[first : first + CHUNKS.sequence_tokens].astype(int)
+        ids = [END if token == 2 else token - 4 for token in sequence.tolist()]
+        for length in chunk_lengths(ids):
+            chunk, ids = ids[:length], ids[length:]
+            padded = torch.tensor([START, *chunk, END] + [0] * (75 - length))[None]
+            with torch.inference_mode():
+                x = text.token_embedding(padded) + text.positional_embedding
+                x = text.ln_final(text.transformer(x, attn_mask=text.attn_mask))
+                x = x @ text.text_projection
+            states.append((x / x.norm(dim=-1, keepdim=True))[0, 1 : length + 1].numpy())
+    return np.concatenate(states)
+
+
+def test_states_are_those_of_a_direct_run_at_every_position(encoder: OpenClipEncoder) -> None:
+    tokens = study_ids(0, 700)
+    found = keys(encoder, tokens, CHUNKS)
+    np.testing.assert_allclose(found, official(encoder, tokens), atol=2e-6)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
+    at = np.random.default_rng(1).permutation(700)[:50]
+    texts = queried_texts(np.array([0, 700]), CHUNKS)
+    np.testing.assert_allclose(
+        states_at(encoder, tokens, texts, at, CHUNKS).keys, found[at], atol=2e-6
+    )
+
+
+def test_the_query_is_the_tokens_own_state_not_the_end_of_texts(encoder: OpenClipEncoder) -> None:
+    tokens = study_ids(2, 40)
+    (last,) = keys(encoder, tokens, CHUNKS)[-1:]
+    known = encoder.clip_ids(tokens).tolist()
+    padded = torch.tensor([[START, *known, END] + [0] * 35])
+    with torch.inference_mode():
+        pooled = encoder.model.encode_text(padded, normalize=True)[0].numpy()
+    assert np.abs(last - pooled).max() > 1e-2
+
+
+def test_windows_are_prefix_invariant_and_chunks_are_not(encoder: OpenClipEncoder) -> None:
+    """A text of 70 tokens is one chunk; with 10 more behind, the stop at 20 becomes a cut."""
+    tokens = np.arange(2_000, 2_080, dtype=np.uint16)
+    tokens[20] = STOP + 4
+    for query, moved in ((WINDOWS, []), (CHUNKS, list(range(21, 70)))):
+        whole, prefix = keys(encoder, tokens, query), keys(encoder, tokens[:70], query)
+        distance = np.abs(whole[:70] - prefix).max(axis=1)
+        assert np.flatnonzero(distance > 1e-3).tolist() == moved
+        assert np.delete(distance, moved).max() < 2e-6
+
+
+def test_a_later_token_moves_earlier_queries_of_chunks_only(encoder: OpenClipEncoder) -> None:
+    """The look-ahead that a causality gate has to find: an end of line at 60 instead of a word."""
+    tokens = np.arange(2_000, 2_100, dtype=np.uint16)
+    tokens[20] = STOP + 4
+    other = tokens.copy()
+    other[60] = 2
+    for query, moved in ((WINDOWS, []), (CHUNKS, list(range(21, 60)))):
+        distance = np.abs(keys(encoder, tokens, query) - keys(encoder, other, query)).max(axis=1)
+        assert np.flatnonzero(distance[:60] > 1e-3).tolist() == moved
+
+
+def test_fairseqs_entries_are_read_as_the_official_code_reads_them(
+    encoder: OpenClipEncoder,
+) -> None:
+    ids = np.array([1, 2, 4, 273, 49_411], np.uint16)
+    assert encoder.clip_ids(ids).tolist() == [0, END, 0, STOP, END]
+
+
+def test_other_encoders_and_shorter_ones_refuse_chunks(tmp_path: Path) -> None:
+    tokens, texts = np.zeros(3, int), np.array([0, 3])
+    with pytest.raises(ConfigError, match=r"does not read CLIP's ids \[retrieve\.query\.scheme\]"):
+        states_at(FakeEncoder(), tokens, texts, np.arange(3), CHUNKS)
+    model, config = tiny_model(tmp_path)
+    params = parameters(config, saved(model, tmp_path / "weights.safetensors"))
+    short = OpenClipEncoder(model, Params.model_validate(params))
+    with pytest.raises(ConfigError, match="up to 75 tokens, the encoder reads 19"):
+        states_at(short, tokens, texts, np.arange(3), CHUNKS)
