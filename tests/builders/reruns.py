@@ -90,6 +90,7 @@ KEYS: dict[str, Change] = {
         [SENTENCES | {"maximum_tokens": 900}, CAPTIONS], TOKENIZER, at="ingest.text.sources"
     ),
     "ingest.text.colour_notes.share": Change(0.2, TOKENS),
+    "ingest.text.documents": Change("lines", TOKENIZER),
     "ingest.text.split.valid_fraction": Change(0.1, TOKENIZER),
     "ingest.text.split.test_fraction": Change(0.1, TOKENIZER),
     "ingest.tokenizer.kind": Change("clip", TOKENIZER),
@@ -98,6 +99,8 @@ KEYS: dict[str, Change] = {
     "embed.features.precision": Change("float32", FEATURES),
     "embed.encoder.name": Change("open_clip", ENCODER, other_jobs=True),
     "embed.encoder.params": Change({"hidden_width": 32}, ENCODER),
+    "retrieve.query.scheme": Change("chunks", LOOKING_UP),
+    "retrieve.query.sequence_tokens": Change(256, LOOKING_UP),
     "retrieve.query.window_tokens": Change(12, LOOKING_UP),
     "retrieve.query.stride_tokens": Change(4, LOOKING_UP),
     "retrieve.indices": Change([EXACT], RECALL, other_jobs=True),
