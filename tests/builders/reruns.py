@@ -147,6 +147,7 @@ KEYS: dict[str, Change] = {
     "evaluate.optional_tasks": Change(
         ["size"], {"prepare_task", "illustrate_task"} | ANSWERS, other_jobs=True
     ),
+    "evaluate.samples": Change({"shape": 5}, {"prepare_task", "illustrate_task"} | ANSWERS),
     "evaluate.controls": Change(["permuted", "zero"], ANSWERS),
     "evaluate.statistics.bootstrap_samples": Change(101, SCORES),
     "evaluate.statistics.confidence": Change(0.9, SCORES),

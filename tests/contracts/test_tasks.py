@@ -1,28 +1,63 @@
-"""What every registered task must be, whatever it asks."""
+"""What every registered task must be, whatever it asks: on tiny files, and on a mirror's real ones."""
 
 from __future__ import annotations
 
-import os
+import json
 import re
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
+import torch
+from builders.evaluation import CONTEXT, TinyStudy
+from builders.task_files import mirrored_files, task_files
 
-from valm.evaluate.definitions import TASKS, ChoiceTask, Question, TextTask
-from valm.evaluate.metrics import SCORERS
+from valm.evaluate import answering
+from valm.evaluate.answering import (
+    Reader,
+    answer_log_probabilities,
+    ending_log_probabilities,
+    passage_scores,
+)
+from valm.evaluate.definitions import TASKS, ChoiceTask, Passage, Question, TextTask
+from valm.evaluate.illustrate import TaskPictures
+from valm.evaluate.metrics import CHOICE, SCORERS
+from valm.evaluate.prepare import first_items
+from valm.evaluate.prepared import Requests, read_requests
+from valm.evaluate.statistics import interval, pooled, resamples
+from valm.evaluate.tasks import dbpedia
 from valm.ingest.probes import answer_words
 from valm.ingest.sources import load_sources
 from valm.ingest.text_sources.colour_notes import PLURAL_FRAMES, SINGULAR_FRAMES
+from valm.ingest.tokens import TokenStream
+from valm.models.pictures import standardise
+from valm.retrieve.given import give
+from valm.train.saved_model import load_model
 
 # Tasks whose questions need no raw file.
 OWN = [name for name in TASKS.names() if not TASKS.get(name).raw and name != "held_out_text"]
-CHOICE = [name for name in TASKS.names() if isinstance(TASKS.get(name), ChoiceTask)]
+CHOICE_TASKS = [name for name in TASKS.names() if isinstance(TASKS.get(name), ChoiceTask)]
+TEXT_TASKS = [name for name in TASKS.names() if isinstance(TASKS.get(name), TextTask)]
+ORDER = np.random.default_rng(5)
 
 
-def questions(name: str) -> tuple[ChoiceTask, list[Question]]:
+def questions(name: str, files: dict[str, Path] | None = None) -> tuple[ChoiceTask, list[Question]]:
     task = TASKS.get(name)
     assert isinstance(task, ChoiceTask)
-    return task, list(task.questions({}))
+    return task, list(first_items(task.questions(files or {}), task.sample))
+
+
+@pytest.fixture(params=["tiny", "mirror"])
+def files(request: pytest.FixtureRequest, name: str, tmp_path: Path) -> dict[str, Path]:
+    """A task's raw files: tiny ones, and the published ones."""
+    raw = TASKS.get(name).raw
+    if request.param == "tiny":
+        return task_files(tmp_path, raw)
+    found = mirrored_files(raw)
+    if not raw or found is None:
+        pytest.skip("needs VALM_MIRROR with the task's files")
+    return found
 
 
 @pytest.mark.parametrize("name", TASKS.names())
@@ -44,44 +79,57 @@ def test_a_task_reads_pinned_files_only(name: str) -> None:
     assert set(TASKS.get(name).raw) <= set(load_sources())
 
 
-@pytest.mark.parametrize("name", CHOICE)
-def test_answers_are_words_that_every_trained_vocabulary_holds(name: str) -> None:
+@pytest.mark.parametrize("name", CHOICE_TASKS)
+def test_an_answer_is_a_word_of_every_trained_vocabulary_or_scored_as_a_whole(name: str) -> None:
     task = TASKS.get(name)
     assert isinstance(task, ChoiceTask)
-    assert set(task.choices) <= set(answer_words())
+    as_a_whole = any(each.scorer == "full_label" for each in task.definitions)
+    assert as_a_whole or set(task.choices) <= set(answer_words())
     assert len(set(task.choices)) == len(task.choices)
 
 
-@pytest.mark.parametrize("name", OWN)
-def test_every_item_is_asked_in_every_wording_and_once(name: str) -> None:
-    task, asked = questions(name)
+@pytest.mark.parametrize("name", CHOICE_TASKS)
+def test_every_item_is_asked_in_every_wording_and_once(name: str, files: dict[str, Path]) -> None:
+    task, asked = questions(name, files)
     real = [question for question in asked if question.answer >= 0]
     seen = [(question.item, question.part, question.prompt) for question in real]
     assert len(set(seen)) == len(seen)
-    prompts = {question.prompt for question in real}
-    assert len(seen) == len({(q.item, q.part) for q in real}) * len(prompts)
-    assert {question.answer for question in real} == set(range(len(task.choices)))
+    for part in {question.part for question in real}:
+        mine = [question for question in real if question.part == part]
+        assert len(mine) == len({q.item for q in mine}) * len({q.prompt for q in mine})
+    assert all(0 <= question.answer < len(task.choices) for question in real)
 
 
-@pytest.mark.parametrize("name", OWN)
-def test_a_question_ends_where_the_answer_begins_and_does_not_give_it(name: str) -> None:
-    task, asked = questions(name)
+@pytest.mark.parametrize("name", CHOICE_TASKS)
+def test_a_question_ends_where_the_answer_begins(name: str, files: dict[str, Path]) -> None:
+    _, asked = questions(name, files)
     for question in asked:
         assert question.text == question.text.strip()
         assert "  " not in question.text
-        assert not re.search(r"THING|FIRST|SECOND|TEXT|\[", question.text)
+        assert not re.search(r"THING|FIRST|SECOND|TEXT", question.text)
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_our_own_questions_do_not_give_the_answer(name: str) -> None:
+    task, asked = questions(name)
+    for question in asked:
+        assert "[" not in question.text
         words = set(re.findall(r"[a-z]+", question.text.lower()))
         assert not words & set(task.choices), question.text
 
 
-@pytest.mark.parametrize("name", OWN)
-def test_calibrated_metrics_have_content_free_questions_in_every_wording(name: str) -> None:
-    task, asked = questions(name)
-    if not any(each.scorer in ("calibrated", "balanced") for each in task.definitions):
-        return
-    real = {question.prompt for question in asked if question.answer >= 0}
+@pytest.mark.parametrize("name", CHOICE_TASKS)
+def test_calibrated_metrics_have_content_free_questions_in_every_wording(
+    name: str, files: dict[str, Path]
+) -> None:
+    task, asked = questions(name, files)
     free = {question.prompt for question in asked if question.answer < 0}
-    assert free == real
+    scorers = ("calibrated", "balanced", "macro_f1", "calibrated_both_orders")
+    for definition in task.definitions:
+        if definition.scorer in scorers:
+            parts = {definition.part, "larger_first", "smaller_first"}
+            real = {q.prompt for q in asked if q.answer >= 0 and q.part in parts}
+            assert real and real <= free, definition
 
 
 def pattern(frame: str) -> re.Pattern[str]:
@@ -99,18 +147,231 @@ def test_no_prompt_is_a_training_template(name: str) -> None:
         assert not [note.pattern for note in notes if note.fullmatch(text)], text
 
 
-OFFICIAL = {"memory_color": (109, 9), "color_terms": (52, 18)}  # items, questions an item
+def answers(asked: list[Question], said: np.ndarray) -> pl.DataFrame:
+    """Predictions of a model without a prior, from scores of the candidates, [questions, C]."""
+    names = ("item", "prompt", "answer", "part")
+    frame = pl.DataFrame([[getattr(q, n) for n in names] for q in asked], names, orient="row")
+    said = np.where(frame["answer"].to_numpy()[:, None] >= 0, said, 0.0)
+    return frame.with_columns(
+        **{f"{CHOICE}{place}": said[:, place] for place in range(said.shape[1])}
+    )
+
+
+def oracle(asked: list[Question], choices: int) -> np.ndarray:
+    return np.eye(choices)[[question.answer for question in asked]]
+
+
+@pytest.mark.parametrize("name", CHOICE_TASKS)
+def test_an_oracle_scores_one(name: str, files: dict[str, Path]) -> None:
+    task, asked = questions(name, files)
+    frame = answers(asked, oracle(asked, len(task.choices)))
+    for definition in task.definitions:
+        scores, _ = SCORERS[definition.scorer](frame, definition.part)
+        assert scores.value == pytest.approx(1.0), definition
+        wrong = answers(asked, 1 - oracle(asked, len(task.choices)))
+        assert SCORERS[definition.scorer](wrong, definition.part)[0].value == 0.0, definition
+
+
+@pytest.mark.parametrize("name", CHOICE_TASKS)
+def test_random_answers_score_chance_within_their_interval(
+    name: str, files: dict[str, Path]
+) -> None:
+    task, asked = questions(name, files)
+    generator = np.random.default_rng(11)
+    shape = (len(asked), len(task.choices))
+    frames = [answers(asked, generator.random(shape)) for _ in range(20)]
+    for definition in task.definitions:
+        scored = [SCORERS[definition.scorer](frame, definition.part) for frame in frames]
+        chance = scored[0][1].chance
+        mine = pooled([scores for scores, _ in scored])
+        low, high = interval(mine, resamples(len(mine.items), 2000, generator), 0.999)
+        assert chance is not None and low <= chance <= high, definition
+
+
+@pytest.mark.parametrize("name", CHOICE_TASKS)
+def test_the_best_constant_answer_scores_what_the_majority_row_says(
+    name: str, files: dict[str, Path]
+) -> None:
+    task, asked = questions(name, files)
+    constant = [
+        answers(asked, np.tile(np.eye(len(task.choices))[choice], (len(asked), 1)))
+        for choice in range(len(task.choices))
+    ]
+    for definition in task.definitions:
+        scored = [SCORERS[definition.scorer](frame, definition.part) for frame in constant]
+        best = max(scores.value for scores, _ in scored)
+        assert best == pytest.approx(scored[0][1].majority), definition
+
+
+def stream() -> TokenStream:
+    """A test split of four documents, two of them colour notes."""
+    tokens = np.array([5, 6, 7, 0, 8, 9, 0, 5, 0, 6, 6, 0], np.uint16)
+    documents, sources = np.array([0, 4, 7, 9, 12]), np.array([0, 1, 0, 1], np.uint8)
+    return TokenStream(tokens, documents, sources, ["prose", "colour_notes"])
+
+
+def passages(name: str, files: dict[str, Path]) -> list[Passage]:
+    task = TASKS.get(name)
+    assert isinstance(task, TextTask)
+    found = task.passages(files, stream(), lambda ids: " ".join(f"word{i}" for i in ids))
+    return list(first_items(found, task.sample))
+
+
+@pytest.mark.parametrize("name", TEXT_TASKS)
+@pytest.mark.parametrize("known", [True, False])
+def test_a_reader_who_knows_all_or_nothing_scores_what_it_should(
+    name: str, known: bool, files: dict[str, Path]
+) -> None:
+    found = passages(name, files)
+    tokens = [len(passage.text) for passage in found]
+    rows = pl.DataFrame(
+        {
+            "item": [passage.item for passage in found],
+            "part": [passage.part for passage in found],
+            "words": [passage.words or len(passage.text.split()) for passage in found],
+            "tokens": tokens,
+            "nats": [0.0 if known else count * np.log(500) for count in tokens],
+            "last_piece": known,
+            "whole_word": known,
+        }
+    )
+    frame = pl.concat(rows.with_columns(context=pl.lit(c)) for c in ("alone", "sliding"))
+    for definition in TASKS.get(name).definitions:
+        scores, _ = SCORERS[definition.scorer](frame, definition.part)
+        assert len(set(scores.items)) == len(scores.items) > 0
+        if definition.metric == "last_word":
+            assert scores.value == float(known)
+        elif known:
+            assert scores.value == pytest.approx(1.0)
+        elif definition.definition == "legacy":
+            assert scores.value == pytest.approx(500)
+
+
+# --- one model, asked in other batches and another order -------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> TinyStudy:
+    return TinyStudy(tmp_path_factory.mktemp("study"))
+
+
+def shuffled(requests: Requests) -> tuple[Requests, np.ndarray, np.ndarray]:
+    """The same questions or passages in another order, without endings; that order, by token too."""
+    order = ORDER.permutation(len(requests))
+    texts = [np.arange(*requests.offsets[text : text + 2]) for text in order]
+    places = np.concatenate(texts)
+    mixed = Requests(
+        tokens=requests.tokens[places],
+        offsets=np.cumsum([0, *map(len, texts)]),
+        choices=requests.choices,
+        endings=requests.endings[:0],
+    )
+    return mixed, order, places
+
+
+@pytest.mark.parametrize("name", TASKS.names())
+def test_batches_and_order_change_no_score(
+    study: TinyStudy, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In float32: which candidate or token is best exactly, log-probabilities to 1e-5."""
+    request = study.prepare(name)
+    requests, _ = read_requests(request)
+    pictures = TaskPictures.read(study.illustrate(name, request))
+    model, _ = load_model(study.models("valm", "joint")[0])
+    table = np.load(study.vectors.with_name("values.npy"))
+    values = standardise(torch.from_numpy(table).float())
+
+    def reader(places: np.ndarray) -> Reader:
+        ids, states = pictures.ids[places], pictures.values[places]
+        return Reader(model, give("retrieved", ids, states, len(table), 1), values)
+
+    asking = reader(np.arange(len(requests.tokens)))
+    mixed, order, places = shuffled(requests)
+    if len(requests.choices):
+        first = answer_log_probabilities(asking, requests, CONTEXT)
+        later = ending_log_probabilities(asking, requests, CONTEXT)
+        monkeypatch.setattr(answering, "TOKENS_PER_BATCH", 1)
+        again = answer_log_probabilities(reader(places), mixed, CONTEXT)
+        np.testing.assert_allclose(again, first[order], rtol=0, atol=1e-5)
+        np.testing.assert_array_equal(again.argmax(1), first[order].argmax(1))
+        alone = ending_log_probabilities(asking, requests, CONTEXT)
+        np.testing.assert_allclose(alone, later, rtol=0, atol=1e-5)
+        np.testing.assert_array_equal((first + alone).argmax(1), (first + later).argmax(1))
+    else:
+        scores = passage_scores(asking, requests, CONTEXT, CONTEXT // 2)
+        monkeypatch.setattr(answering, "LOGITS_PER_BATCH", 1)
+        again = passage_scores(reader(places), mixed, CONTEXT, CONTEXT // 2)
+        np.testing.assert_allclose(again.nats, scores.nats[places], rtol=0, atol=1e-5)
+        np.testing.assert_array_equal(again.is_best, scores.is_best[places])
+
+
+# --- the published sets -----------------------------------------------------------------------------
+
+# Items and questions an item of every published choice task, before a sample is drawn.
+OFFICIAL = {
+    "memory_color": (109, 9), "color_terms": (52, 18), "object_shape": (140, None),
+    "relative_size": (486, 16), "sst2": (872, 1), "mpqa": (2000, 1), "ag_news": (7600, 1),
+    "dbpedia": (5000, 1),
+}  # fmt: skip
+
+
+def published(name: str) -> tuple[ChoiceTask, list[Question]]:
+    task = TASKS.get(name)
+    files = mirrored_files(task.raw)
+    if files is None:
+        pytest.skip("needs VALM_MIRROR with the published files")
+    assert isinstance(task, ChoiceTask)
+    return task, list(task.questions(files))
 
 
 @pytest.mark.parametrize("name", OFFICIAL)
-def test_official_probes_are_whole(name: str) -> None:
-    task, pinned = TASKS.get(name), load_sources()[name].pinned_files()[0]
-    assert isinstance(task, ChoiceTask) and pinned.mirror_path
-    file = Path(os.environ.get("VALM_MIRROR", "")) / pinned.mirror_path
-    if not file.is_file():
-        pytest.skip("needs VALM_MIRROR with MemoryColor and ColorTerms")
-    real = [question for question in task.questions({name: file}) if question.answer >= 0]
+def test_published_sets_are_whole(name: str) -> None:
+    _, asked = published(name)
+    real = [question for question in asked if question.answer >= 0]
     items, per_item = OFFICIAL[name]
     assert len({question.item for question in real}) == items
-    assert len(real) == items * per_item
-    assert not any("  " in question.text for question in real)
+    if per_item is not None:
+        assert len(real) == items * per_item
+
+
+def always(name: str, answer: str) -> dict[tuple[str, str], float]:
+    """What one answer to everything scores, by metric and definition."""
+    task, asked = published(name)
+    said = np.tile(np.eye(len(task.choices))[task.choices.index(answer)], (len(asked), 1))
+    frame = answers(asked, said)
+    return {
+        (d.metric, d.definition): SCORERS[d.scorer](frame, d.part)[0].value
+        for d in task.definitions
+    }
+
+
+def test_always_yes_is_perfect_as_published_and_half_right_in_both_orders() -> None:
+    scored = always("relative_size", "yes")
+    assert scored["accuracy", "legacy"] == 1.0
+    assert scored["accuracy", "corrected"] == 0.5
+    assert scored["pair_consistency", "corrected"] == 0.0
+
+
+def test_always_round_beats_every_published_shape_score() -> None:
+    scored = always("object_shape", "round")
+    assert scored["accuracy", "legacy"] == pytest.approx(81 / 101)  # 80.2 %
+    assert scored["accuracy_140", "legacy"] == pytest.approx(103 / 140)
+    assert scored["macro_f1", "corrected"] == pytest.approx(2 * 81 / (81 + 101) / 8)
+
+
+def test_the_inferred_label_map_is_the_mirrors() -> None:
+    files = mirrored_files(("dbpedia14",))
+    if files is None:
+        pytest.skip("needs VALM_MIRROR with DBPedia-14")
+    root = next(parent for parent in files["dbpedia14"].parents if (parent / "derived").is_dir())
+    written = (root / "derived/dbpedia14/label_map_inferred.json").read_text(encoding="utf-8")
+    assert json.loads(written)["map"] == dbpedia.INFERRED_LABEL_MAP
+
+
+def test_a_sample_is_the_same_items_and_stated() -> None:
+    task, asked = published("ag_news")
+    assert task.sample == 1000
+    few = [q.item for q in first_items(asked, 10) if q.item]
+    more = [q.item for q in first_items(asked, 20) if q.item]
+    assert len(few) == 10 and more[:10] == few
+    assert len(list(first_items(asked, None))) == len(asked)

@@ -34,7 +34,8 @@ def requests(lengths: list[int], choices: int = 3) -> Requests:
     return Requests(
         tokens=generator.integers(0, VOCABULARY, total),
         offsets=np.cumsum([0, *lengths]),
-        choices=np.arange(choices) + 5,
+        choices=np.arange(choices)[:, None] + 5,
+        endings=np.empty((0, 2), np.int64),
     )
 
 
@@ -65,7 +66,7 @@ def test_answers_are_those_of_each_prompt_alone(control: str) -> None:
     asking = reader(asked, control)
     found = answer_log_probabilities(asking, asked, CONTEXT)
     for text, length in enumerate(asked.lengths()):
-        alone = one_by_one(asking, asked, text, 0, int(length))[-1, asked.choices]
+        alone = one_by_one(asking, asked, text, 0, int(length))[-1, asked.choices[:, 0]]
         np.testing.assert_allclose(found[text], alone, rtol=1e-6)  # kept as float32
 
 
@@ -89,7 +90,7 @@ def test_a_long_prompt_keeps_its_end() -> None:
     asked = requests([13])
     asking = reader(asked)
     found = answer_log_probabilities(asking, asked, CONTEXT)
-    end = one_by_one(asking, asked, 0, 13 - CONTEXT, 13)[-1, asked.choices]
+    end = one_by_one(asking, asked, 0, 13 - CONTEXT, 13)[-1, asked.choices[:, 0]]
     np.testing.assert_allclose(found[0], end, rtol=1e-6)
 
 

@@ -12,7 +12,7 @@ from scipy import stats
 from valm.errors import InputError
 from valm.evaluate import statistics
 from valm.evaluate.statistics import (
-    SIGN_FLIPS,
+    EXCHANGES,
     ItemScores,
     holm,
     interval,
@@ -72,7 +72,7 @@ def test_an_interval_of_perplexities_covers_the_truth_as_often_as_it_says() -> N
 def test_a_paired_test_rejects_a_true_hypothesis_as_often_as_it_says(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(statistics, "SIGN_FLIPS", 2_000)
+    monkeypatch.setattr(statistics, "EXCHANGES", 2_000)
     p_values = []
     for run in range(300):
         generator = np.random.default_rng(run)
@@ -85,15 +85,15 @@ def test_a_paired_test_rejects_a_true_hypothesis_as_often_as_it_says(
 
 
 @pytest.mark.parametrize("gaps", [[1.0, 2.0, -0.5, 0.25, 3.0, 1.5], [0.5, -0.5, 1.0, 1.0]])
-def test_the_sign_flip_p_is_that_of_all_sign_patterns(gaps: list[float]) -> None:
+def test_the_exchange_p_is_that_of_all_sign_patterns(gaps: list[float]) -> None:
     sums = [abs(np.dot(signs, gaps)) for signs in product((-1, 1), repeat=len(gaps))]
     exact = np.mean(np.array(sums) >= abs(sum(gaps)) - 1e-12)
     generator = np.random.default_rng(1)
     counts = resamples(len(gaps), 100, generator)
     second = np.zeros(len(gaps))
     found = paired_difference(scores(gaps), scores(second), counts, CONFIDENCE, generator)
-    four_errors = 4 * (exact * (1 - exact) / SIGN_FLIPS) ** 0.5
-    assert found.p == pytest.approx(exact, abs=four_errors + 1 / SIGN_FLIPS)
+    four_errors = 4 * (exact * (1 - exact) / EXCHANGES) ** 0.5
+    assert found.p == pytest.approx(exact, abs=four_errors + 1 / EXCHANGES)
     assert found.value == pytest.approx(np.mean(gaps))
 
 

@@ -4,124 +4,27 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
-from builders.encoders import FakeEncoder
-from builders.retrieval import retrieve_job, unit_vectors, write_encoder, write_index, write_vectors
-from builders.texts import make_tokenizer, make_tokens, write_source
+from builders.evaluation import STUDY, TinyStudy
+from builders.retrieval import retrieve_job
 
 from valm.config.phases import Query
-from valm.config.study import parse_study
-from valm.config.verbs import section_for
-from valm.core.job import Job
 from valm.core.manifest import read_manifest
-from valm.evaluate import illustrate
-from valm.evaluate.illustrate import TaskPictures, illustrate_task
-from valm.evaluate.predict import Shown, evaluate_model
-from valm.evaluate.prepare import prepare_task
+from valm.evaluate.illustrate import TaskPictures
 from valm.evaluate.prepared import read_requests
-from valm.evaluate.score import score_models
 from valm.ingest.tokenizer import load_tokenizer
 from valm.ingest.tokens import TokenStream
-from valm.models.fusion import make_fusion
-from valm.models.initialise import initialise
-from valm.models.language_model import LanguageModel
-from valm.models.trunk import TrunkConfig
 from valm.retrieve.index import Searcher
 from valm.retrieve.neighbours import Neighbours
 from valm.retrieve.queries import token_states
-from valm.train.saved_model import save_model
-
-CONTEXT = 24
-STUDY: dict[str, Any] = {
-    "models": {"trunk": {"layers": 2, "width": 16, "heads": 2, "context_tokens": CONTEXT}},
-    "retrieve": {"query": {"window_tokens": 12, "stride_tokens": 6}, "top_k": 3},
-    "evaluate": {"controls": ["permuted", "zero"], "statistics": {"bootstrap_samples": 100}},
-}
-SENTENCES = [
-    f"the {thing} number {n} is a round and rather {colour} one, they said"
-    for n in range(40)
-    for thing, colour in (("plum", "purple"), ("frog", "green"), ("cup", "white"))
-]
-
-
-class TinyStudy:
-    """Everything that the evaluate verbs read, in one folder."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-        text = write_source(folder, "sentences", SENTENCES)
-        self.tokenizer = make_tokenizer(folder, [text])
-        split = {"valid_fraction": 0.1, "test_fraction": 0.3}
-        self.tokens = make_tokens(folder, [text], self.tokenizer, split=split)
-        self.vectors = write_vectors(folder / "vectors", unit_vectors(30))
-        values = np.random.default_rng(1).normal(size=(30, FakeEncoder.value_width))
-        np.save(folder / "vectors" / "values.npy", values.astype(np.float16))
-        self.index = write_index(folder / "indices", self.vectors)
-        self.encoder = write_encoder(folder / "encoder")
-        self.fake = FakeEncoder(vocabulary_size=load_tokenizer(self.tokenizer).vocabulary_size)
-
-    def job(self, verb: str, **choices: str) -> Job:
-        return Job(verb, section_for(parse_study(STUDY), verb, **choices), "c0de", choices)
-
-    def prepare(self, task: str, raw: list[Path] | None = None) -> Path:
-        output = self.folder / "tasks" / f"{task}.manifest.json"
-        prepare_task(
-            self.job("prepare-task", task=task), task=task, raw=raw or [],
-            tokenizer=self.tokenizer, tokens=self.tokens, output=output,
-        )  # fmt: skip
-        return output
-
-    def illustrate(self, task: str, request: Path) -> Path:
-        output = self.folder / "pictures" / f"{task}.manifest.json"
-        illustrate_task(
-            self.job("illustrate-task", task=task), request=request, encoder=self.encoder,
-            vectors=self.vectors, index=self.index, output=output,
-        )  # fmt: skip
-        return output
-
-    def models(self, name: str, fusion: str) -> list[Path]:
-        vocabulary = load_tokenizer(self.tokenizer).vocabulary_size
-        manifests = []
-        for seed in (1, 2):
-            trunk = TrunkConfig(layers=2, width=16, heads=2, context_tokens=CONTEXT)
-            width = FakeEncoder.value_width
-            model = LanguageModel(trunk, make_fusion(fusion, {}), vocabulary, width)
-            initialise(model, seed)
-            folder = self.folder / "train" / name / f"seed{seed}"
-            folder.mkdir(parents=True, exist_ok=True)
-            files = save_model(folder, model, {"seed": seed})
-            manifests.append(folder / "model.manifest.json")
-            retrieve_job("find-neighbours").finish(manifests[-1], kind="model", rows=1, files=files)
-        return manifests
-
-    def evaluate(self, model: str, fusion: str, task: str, request: Path) -> Path:
-        output = self.folder / "predictions" / model / f"{task}.manifest.json"
-        output.parent.mkdir(parents=True, exist_ok=True)
-        shown = None if fusion == "none" else Shown(self.illustrate(task, request), self.vectors)
-        evaluate_model(
-            self.job("evaluate-model", model=model, task=task), model=model, task=task,
-            request=request, models=self.models(model, fusion), output=output, shown=shown,
-        )  # fmt: skip
-        return output
-
-    def score(self, predictions: list[Path], requests: list[Path]) -> dict[str, pl.DataFrame]:
-        output = self.folder / "scores.manifest.json"
-        score_models(
-            self.job("score-models"), predictions=predictions, requests=requests, output=output
-        )
-        tables = ("scores", "comparisons", "per_prompt")
-        return {name: pl.read_parquet(self.folder / f"{name}.parquet") for name in tables}
 
 
 @pytest.fixture
-def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyStudy:
-    made = TinyStudy(tmp_path)
-    monkeypatch.setattr(illustrate, "load_encoder", lambda manifest: made.fake)
-    return made
+def study(tmp_path: Path) -> TinyStudy:
+    return TinyStudy(tmp_path)
 
 
 def test_a_passage_gets_the_pictures_that_it_has_in_the_token_stream(study: TinyStudy) -> None:
@@ -151,7 +54,7 @@ def test_from_requests_to_tables(study: TinyStudy) -> None:
     tables = study.score(predictions, list(requests.values()))
     scores = tables["scores"]
     rivals = set(scores.select("model", "control").unique().iter_rows())
-    controls = ("own", "permuted", "zero")
+    controls = ("own", "permuted", "zero", "none", "oracle")
     assert rivals == {("gpt2_star", "own")} | {("valm", control) for control in controls}
     corrected = scores.filter(definition="corrected", seed=-1, status="measured")
     assert json.loads((study.folder / "metrics.json").read_text(encoding="utf-8")) == {

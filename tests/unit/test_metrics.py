@@ -8,8 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from valm.evaluate.definitions import TASKS, ChoiceTask
-from valm.evaluate.metrics import SCORERS, Baselines, answers_of
+from valm.evaluate.metrics import AS_IT_IS, LARGER_FIRST, SCORERS, Baselines, answers_of
 
 COLOURS = 3
 
@@ -106,18 +105,18 @@ def orders(yes: Sequence[tuple[bool, bool]]) -> pl.DataFrame:
 
 def test_always_yes_scores_everything_on_the_legacy_size_metric_and_half_on_ours() -> None:
     frame = orders([(True, True)] * 3)
-    for name, value in (("larger_first", 1.0), ("both_orders", 0.5), ("pair_consistency", 0.0)):
-        scores, baselines = SCORERS[name](frame, "")
+    for name, value in (("raw", 1.0), ("both_orders", 0.5), ("pair_consistency", 0.0)):
+        scores, baselines = SCORERS[name](frame, LARGER_FIRST)
         assert scores.value == value == baselines.majority
     never = orders([(False, False)] * 3)
-    assert SCORERS["larger_first"](never, "")[0].value == 0.0
+    assert SCORERS["raw"](never, LARGER_FIRST)[0].value == 0.0
     assert SCORERS["both_orders"](never, "")[0].value == 0.5
 
 
 def test_size_metrics_by_hand() -> None:
     # Both orders right, yes to both, both wrong.
     frame = orders([(True, False), (True, True), (False, True)])
-    assert SCORERS["larger_first"](frame, "")[0].value == pytest.approx(2 / 3)
+    assert SCORERS["raw"](frame, LARGER_FIRST)[0].value == pytest.approx(2 / 3)
     assert SCORERS["both_orders"](frame, "")[0].value == pytest.approx((2 + 1 + 0) / 6)
     assert SCORERS["pair_consistency"](frame, "")[0].value == pytest.approx(1 / 3)
 
@@ -163,36 +162,7 @@ def test_text_metrics_by_hand(scorer: str, value: float) -> None:
     assert scores.value == pytest.approx(value)
 
 
-# --- the tasks' own questions ---------------------------------------------------------------------
-
-
-def always(choice: int, questions: pl.DataFrame, choices: int) -> pl.DataFrame:
-    """What a model says that gives one answer to everything and has no prior."""
-    said = {
-        f"choice_{place}": pl.when(pl.col("answer") >= 0)
-        .then(float(place == choice))
-        .otherwise(0.0)
-        for place in range(choices)
-    }
-    return questions.with_columns(**said)
-
-
-@pytest.mark.parametrize("name", ["colour", "shape", "size"])
-def test_no_constant_answer_beats_the_majority_row_on_our_own_probes(name: str) -> None:
-    task = TASKS.get(name)
-    assert isinstance(task, ChoiceTask)
-    columns = ("item", "prompt", "answer", "part")
-    questions = pl.DataFrame([[getattr(q, c) for c in columns] for q in task.questions({})],
-                             schema=columns, orient="row")  # fmt: skip
-    choices = len(task.choices)
-    frames = [always(choice, questions, choices) for choice in range(choices)]
-    for definition in task.definitions:
-        scored = [SCORERS[definition.scorer](frame, definition.part) for frame in frames]
-        majority = scored[0][1].majority
-        assert max(scores.value for scores, _ in scored) == pytest.approx(majority), definition
-
-
 def test_prompts_are_columns_and_items_rows() -> None:
-    found = answers_of(THREE_ITEMS, "", calibrate=False)
+    found = answers_of(THREE_ITEMS, "", AS_IT_IS)
     assert found.prompts == ("p", "q")
     np.testing.assert_array_equal(found.right, [[True, False], [True, True], [False, False]])

@@ -34,6 +34,8 @@ rule prepare_task:
 rule illustrate_task:
     input:
         request=rules.prepare_task.output.manifest,
+        pictures=rules.list_pictures.output.manifest,
+        pictures_data=ancient(rules.list_pictures.output.data),
         encoder=rules.make_encoder.output.manifest,
         vectors=rules.embed_pictures.output.manifest,
         vectors_data=ancient(rules.embed_pictures.output.data),
@@ -57,8 +59,8 @@ rule illustrate_task:
         mem_mb=3000,
     shell:
         "python -m valm illustrate-task --task {wildcards.task} --request {input.request}"
-        " --encoder {input.encoder} --vectors {input.vectors} --index {input.index}"
-        " --output {output.manifest}"
+        " --pictures {input.pictures} --encoder {input.encoder} --vectors {input.vectors}"
+        " --index {input.index} --output {output.manifest}"
         " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
 
 

@@ -43,6 +43,7 @@ def prepare_task(
 def illustrate_task(
     task: TaskName,
     request: Request,
+    pictures: Annotated[Path, typer.Option(help="Manifest of the picture list.")],
     encoder: Annotated[Path, typer.Option(help="Manifest of the encoder.")],
     vectors: Annotated[Path, typer.Option(help="Manifest of the picture vectors.")],
     index: Annotated[Path, typer.Option(help="Manifest of the index that is searched.")],
@@ -60,7 +61,10 @@ def illustrate_task(
         "illustrate-task", section=section, config=config, code=code, threads=threads, log=log,
         encoder=encoder, task=task,
     )  # fmt: skip
-    run(job, request=request, encoder=encoder, vectors=vectors, index=index, output=output)
+    run(
+        job, request=request, pictures=pictures, encoder=encoder, vectors=vectors, index=index,
+        output=output,
+    )  # fmt: skip
 
 
 def evaluate_model(

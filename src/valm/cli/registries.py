@@ -18,6 +18,7 @@ REGISTRIES: dict[str, Registry[object]] = {
     "models.variants[].pictures": Registry("picture control", "valm.retrieve.controls"),
     "evaluate.tasks": Registry("task", "valm.evaluate.tasks"),
     "evaluate.optional_tasks": Registry("task", "valm.evaluate.tasks"),
+    "evaluate.samples": Registry("task", "valm.evaluate.tasks"),
     "evaluate.controls": Registry("picture control", "valm.retrieve.controls"),
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from valm.config.base import Plugin, Settings
 
@@ -336,8 +336,12 @@ class Evaluate(Settings):
         ["memory_color", "color_terms"],
         description="Tasks that run where their data can be reached, and say so where not.",
     )
+    samples: dict[str, PositiveInt | None] = Field(
+        {},
+        description="Items that a task asks about, by task, in place of its own number; null: all.",
+    )
     controls: list[str] = Field(
-        ["permuted", "random", "zero"],
+        ["permuted", "random", "zero", "none", "oracle"],
         description="Pictures that models trained on retrieved ones are also evaluated with.",
     )
     statistics: Statistics = Field(default_factory=Statistics, description="Intervals and tests.")

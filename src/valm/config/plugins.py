@@ -8,6 +8,8 @@ from valm.config.study import Study
 from valm.core.registry import Registry, did_you_mean
 from valm.errors import ConfigError
 
+ORACLE = "oracle"  # the one picture control that exists at evaluation only
+
 
 def named_plugins(study: Study) -> dict[str, list[str]]:
     """The plug-in names that a study uses, by the key path they stand at."""
@@ -20,6 +22,7 @@ def named_plugins(study: Study) -> dict[str, list[str]]:
         "models.variants[].pictures": [variant.pictures for variant in variants],
         "evaluate.tasks": study.evaluate.tasks,
         "evaluate.optional_tasks": study.evaluate.optional_tasks,
+        "evaluate.samples": list(study.evaluate.samples),
         "evaluate.controls": study.evaluate.controls,
     }
 
@@ -43,6 +46,7 @@ def check_plugins(study: Study, registries: Mapping[str, Registry[object]]) -> S
     _check_unique("retrieve.indices", [index.name for index in study.retrieve.indices])
     for path in ("ingest.pictures.sources", "ingest.text.sources", "evaluate.tasks"):
         _check_unique(path, named_plugins(study)[path])
+    _check_training_pictures(study)
     _check_comparisons(study)
     _check_chunks(study)
     return study
@@ -66,6 +70,17 @@ def _check_chunks(study: Study) -> None:
             where="retrieve.query.sequence_tokens",
             cure=f"set it to {context}, models.trunk.context_tokens",
         )
+
+
+def _check_training_pictures(study: Study) -> None:
+    """No model is trained on a thing's own pictures: only a task's questions name things."""
+    for variant in study.models.variants:
+        if variant.pictures == ORACLE:
+            raise ConfigError(
+                f"{variant.name!r} cannot be trained on the oracle's pictures",
+                where="models.variants[].pictures",
+                cure="name 'oracle' in evaluate.controls instead",
+            )
 
 
 def _check_comparisons(study: Study) -> None:

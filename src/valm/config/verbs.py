@@ -64,7 +64,7 @@ VERBS: dict[str, Verb] = {
     "train-model": Verb(
         "train", "valm.train.fit", ("models.trunk", "models.variants", "train", "seed")
     ),
-    "prepare-task": Verb("evaluate", "valm.evaluate.prepare"),
+    "prepare-task": Verb("evaluate", "valm.evaluate.prepare", ("evaluate.samples",)),
     "illustrate-task": Verb(
         "evaluate", "valm.evaluate.illustrate", ("retrieve.query", "retrieve.top_k")
     ),
@@ -124,6 +124,9 @@ def section_for(study: Study, verb: str, **choices: str | int) -> dict[str, Any]
             {key: value for key, value in entry.items() if key != "recall_floor"}
             for entry in section["retrieve.indices"]
         ]
+    if "evaluate.samples" in section and "task" in choices:
+        samples = section["evaluate.samples"].items()
+        section["evaluate.samples"] = {k: v for k, v in samples if k == choices["task"]}
     if "evaluate.controls" in section and "model" in choices:
         if not study.models.named(str(choices["model"])).takes_controls:
             section["evaluate.controls"] = []

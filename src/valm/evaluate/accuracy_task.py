@@ -1,4 +1,4 @@
-"""Accuracy as published and as corrected: the two metrics that all choice tasks share."""
+"""Accuracy as published and as corrected: the metrics that choice tasks share."""
 
 from __future__ import annotations
 
@@ -24,3 +24,30 @@ BALANCED_ACCURACY = Definition(
 )
 ACCURACY = (LEGACY_ACCURACY, CALIBRATED_ACCURACY)
 SKEWED_ACCURACY = (LEGACY_ACCURACY, BALANCED_ACCURACY)
+
+# Where a label may be several tokens: as published, its first one stands for it.
+FIRST_PIECE_ACCURACY = Definition(
+    "accuracy",
+    "legacy",
+    "Share of prompts x items whose label has the most likely first token (micro-average).",
+    scorer="raw",
+)
+CALIBRATED_LABEL_ACCURACY = Definition(
+    "accuracy",
+    "corrected",
+    "By the log-probability of the whole label, less its mean under content-free prompts (PMI).",
+    scorer="calibrated",
+)
+FULL_LABEL_ACCURACY = Definition(
+    "accuracy_uncalibrated",
+    "corrected",
+    "By the log-probability of the whole label, as it is.",
+    scorer="full_label",
+)
+MACRO_F1 = Definition(
+    "macro_f1",
+    "corrected",
+    "F1 of each class that occurs, averaged over the classes; whole labels, calibrated (PMI).",
+    scorer="macro_f1",
+)
+LABEL_ACCURACY = (FIRST_PIECE_ACCURACY, CALIBRATED_LABEL_ACCURACY, FULL_LABEL_ACCURACY)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from valm.evaluate.prepared import Requests
+from valm.evaluate.prepared import NO_TOKEN, Requests
 from valm.models.language_model import LanguageModel
 from valm.models.pictures import Pictures
 from valm.retrieve.given import Given
@@ -53,30 +53,63 @@ class Reader:
 def answer_log_probabilities(
     reader: Reader, requests: Requests, context_tokens: int
 ) -> NDArray[np.float32]:
-    """Log-probability of each candidate as the next token of each text: [texts, candidates].
+    """Log-probability of each candidate's first token as the next one of each question.
 
-    A text longer than the context keeps its end, where the question is.
+    One pass over a question serves all candidates. A text longer than the context keeps its end,
+    where the question is.
+
+    Returns:
+        [questions, candidates].
     """
     answers = np.empty((len(requests), len(requests.choices)), dtype=np.float32)
-    choices = torch.from_numpy(requests.choices)
-    for rows, places in _equal_lengths(requests, context_tokens):
-        ids = torch.from_numpy(requests.tokens[places])
-        last = reader.model.trunk(ids, reader.pictures(places))[:, -1]
-        logits = functional.linear(last, reader.model.output_embedding).float()
-        answers[rows] = logits.log_softmax(dim=-1)[:, choices].numpy()
+    firsts = torch.from_numpy(requests.choices[:, 0])
+    questions = np.arange(len(requests))
+    for texts, places in _equal_lengths(requests, questions, context_tokens):
+        answers[texts] = _next_tokens(reader, requests, places, 1)[:, 0][:, firsts].numpy()
     return answers
 
 
+@torch.inference_mode()
+def ending_log_probabilities(
+    reader: Reader, requests: Requests, context_tokens: int
+) -> NDArray[np.float32]:
+    """Log-probability of what follows each candidate's first token, [questions, candidates].
+
+    It is 0 for a candidate of one token. Added to ``answer_log_probabilities``, the whole
+    candidate's log-probability.
+    """
+    answers = np.zeros((len(requests), len(requests.choices)), dtype=np.float32)
+    later = requests.choices[requests.endings[:, 1], 1:]
+    counts = (later != NO_TOKEN).sum(axis=1)
+    for count in np.unique(counts):
+        endings = np.flatnonzero(counts == count)
+        for texts, places in _equal_lengths(requests, len(requests) + endings, context_tokens):
+            batch = texts - len(requests)
+            targets = torch.from_numpy(later[batch, :count])
+            found = _next_tokens(reader, requests, places, int(count)).gather(2, targets[..., None])
+            answers[tuple(requests.endings[batch].T)] = found.sum(dim=(1, 2)).numpy()
+    return answers
+
+
+def _next_tokens(
+    reader: Reader, requests: Requests, places: NDArray[np.int64], last: int
+) -> Float[Tensor, "batch last vocabulary"]:
+    """Log-probabilities of the token after each of the last few tokens."""
+    ids = torch.from_numpy(requests.tokens[places])
+    states = reader.model.trunk(ids, reader.pictures(places))[:, -last:]
+    return functional.linear(states, reader.model.output_embedding).float().log_softmax(dim=-1)
+
+
 def _equal_lengths(
-    requests: Requests, context_tokens: int
+    requests: Requests, texts: NDArray[np.int64], context_tokens: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Rows of texts of one length (cut to the context) and the places of their tokens."""
-    lengths = np.minimum(requests.lengths(), context_tokens)
+    """Batches of some texts of one length (cut to the context), and the places of their tokens."""
+    lengths = np.minimum(requests.lengths()[texts], context_tokens)
     for length in np.unique(lengths):
-        rows = np.flatnonzero(lengths == length)
+        same = texts[lengths == length]
         size = max(1, TOKENS_PER_BATCH // int(length))
-        for start in range(0, len(rows), size):
-            batch = rows[start : start + size]
+        for start in range(0, len(same), size):
+            batch = same[start : start + size]
             ends = requests.offsets[batch + 1]
             yield batch, ends[:, None] - length + np.arange(length)
 

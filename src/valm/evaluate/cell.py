@@ -48,7 +48,8 @@ def score_cell(
         answers = answers_of_models(job, model, request, [trained], shown)
         for metric in metrics_of(task, by_rival(model, answers)):
             counts = resamples_of(metric, settings, job.seed)
-            rows += [row for row in score_rows(metric, settings, counts) if row["seed"] == seed]
+            scored = score_rows(metric, settings, counts, by_prompt=())
+            rows += [row for row in scored if row["seed"] == seed]
     else:
         rows += unavailable(task)
     cell = output.with_name(f"seed{seed}.json")

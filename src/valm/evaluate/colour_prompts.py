@@ -24,7 +24,8 @@ CONTENT_FREE = ("something", "it", "this thing")
 def colour_questions(item: str, thing: str, answer: int, part: str = "") -> Iterator[Question]:
     """The nine questions about one thing."""
     for prompt in PROMPTS:
-        yield Question(item, prompt, prompt.replace("THING", thing), answer, part)
+        text = prompt.replace("THING", thing)
+        yield Question(item, prompt, text, answer, part, things=(item,) if item else ())
 
 
 def content_free_questions() -> Iterator[Question]:

@@ -24,6 +24,7 @@ class Question:
         answer: Place of the right answer among the task's choices; -1 for a content-free prompt,
             which measures how much a model prefers each answer whatever is asked.
         part: Which half or order it belongs to; empty if there is but one.
+        things: Names of the things that it is about, whose own pictures the oracle control shows.
     """
 
     item: str
@@ -31,6 +32,7 @@ class Question:
     text: str
     answer: int
     part: str = ""
+    things: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -38,14 +40,16 @@ class Passage:
     """A text whose tokens are predicted one after the other.
 
     Attributes:
-        item: Name of the passage.
+        item: What statistics are over; passages of one item and part are added up.
         text: The passage; its last word is what a last-word metric asks for.
         part: Where it comes from.
+        words: Number of its words in the original text; None: the words of ``text``.
     """
 
     item: str
     text: str
     part: str = ""
+    words: int | None = None
 
 
 @dataclass(frozen=True)
@@ -76,15 +80,18 @@ class Task(ABC):
         licence: Licence of its data, printed with its scores.
         definitions: Its metrics.
         raw: Names in ``config/sources.lock.yaml`` of the raw files that it reads.
+        sample: How many items are evaluated, the first that it yields; None: all. The study's
+            ``evaluate.samples`` may say otherwise.
     """
 
     licence: str
     definitions: tuple[Definition, ...]
     raw: tuple[str, ...] = ()
+    sample: int | None = None
 
 
 class ChoiceTask(Task):
-    """Questions with the same few candidate answers, each one token.
+    """Questions with the same few candidate answers.
 
     Attributes:
         choices: The candidate answers.
@@ -94,7 +101,11 @@ class ChoiceTask(Task):
 
     @abstractmethod
     def questions(self, raw: Mapping[str, Path]) -> Iterator[Question]:
-        """All questions, the content-free ones among them."""
+        """All questions, item by item, the content-free ones first.
+
+        Raises:
+            InputError: A raw file is malformed, with its line.
+        """
 
 
 class TextTask(Task):
@@ -104,11 +115,14 @@ class TextTask(Task):
     def passages(
         self, raw: Mapping[str, Path], test: TokenStream, decode: Decode
     ) -> Iterator[Passage]:
-        """All passages.
+        """All passages, item by item.
 
         Args:
             test: The test split of the study's own text.
             decode: Turns its ids into text.
+
+        Raises:
+            InputError: A raw file is malformed, with its line.
         """
 
 

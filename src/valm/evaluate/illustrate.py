@@ -19,13 +19,14 @@ from valm.core.job import Job
 from valm.core.manifest import read_manifest
 from valm.embed.encoder import load_encoder
 from valm.errors import InputError
+from valm.evaluate.own_pictures import PicturesByName, own_pictures
 from valm.evaluate.prepared import KIND as TASK_KIND
 from valm.evaluate.prepared import MEASURED, Requests, read_requests
 from valm.retrieve.index import Searcher
 from valm.retrieve.neighbours import look_up
 
 KIND = "task_pictures"
-COLUMNS = ("ids", "values")
+COLUMNS = ("ids", "values", "own")
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,12 @@ class TaskPictures:
     Attributes:
         ids: int32 [T, K] pictures of each token, -1 where nothing was found.
         values: float16 [T, V] text states.
+        own: int32 [T, K] pictures of the very things that the token's text is about.
     """
 
     ids: NDArray[np.int32]
     values: NDArray[np.float16]
+    own: NDArray[np.int32]
 
     @classmethod
     def read(cls, manifest: Path) -> TaskPictures:
@@ -50,30 +53,38 @@ class TaskPictures:
         rows = read_manifest(manifest, KIND).rows
         files = _files(manifest)
         pictures = cls(*(np.load(file, allow_pickle=False) for file in files))
-        if not len(pictures.ids) == len(pictures.values) == rows:
+        if {len(column) for column in (pictures.ids, pictures.values, pictures.own)} != {rows}:
             cure = f"delete {manifest} and run the study again"
             raise InputError("a task's pictures do not fit together", where=manifest, cure=cure)
         return pictures
 
 
 def illustrate_task(
-    job: Job, *, request: Path, encoder: Path, vectors: Path, index: Path, output: Path
+    job: Job,
+    *,
+    request: Path,
+    pictures: Path,
+    encoder: Path,
+    vectors: Path,
+    index: Path,
+    output: Path,
 ) -> None:
-    """Write ``<task>.ids.npy`` and ``<task>.values.npy``; nothing for a task that is unavailable.
+    """Write ``<task>.{ids,values,own}.npy``; nothing for a task that is unavailable.
 
     Args:
         request: Manifest of the prepared task.
+        pictures: Manifest of the picture list, whose names tell what each picture shows.
         encoder: Manifest of the encoder.
         vectors: Manifest of the picture vectors.
         index: Manifest of the index that is searched.
         output: ``<task>.manifest.json``.
     """
     torch.set_num_threads(job.threads)
-    parents = [request, encoder, vectors, index]
+    parents = [request, pictures, encoder, vectors, index]
     if read_manifest(request, TASK_KIND).facts["status"] != MEASURED:
         job.finish(output, kind=KIND, rows=0, files=[], parents=parents)
         return
-    requests, _ = read_requests(request)
+    requests, items = read_requests(request)
     found = look_up(
         _documents(requests),
         load_encoder(encoder),
@@ -81,10 +92,19 @@ def illustrate_task(
         job.settings("retrieve.query", Query),
         job.value("retrieve.top_k", int),
     )
+    ids, values = (np.concatenate([getattr(f, name) for f in found]) for name in ("ids", "values"))
+    own, shown = own_pictures(requests, items, PicturesByName(pictures), ids)
     files = _files(output)
-    for name, file in zip(COLUMNS, files, strict=True):
-        write_array(file, np.concatenate([getattr(neighbours, name) for neighbours in found]))
-    job.finish(output, kind=KIND, rows=len(requests.tokens), files=files, parents=parents)
+    for array, file in zip((ids, values, own), files, strict=True):
+        write_array(file, array)
+    job.finish(
+        output,
+        kind=KIND,
+        rows=len(requests.tokens),
+        files=files,
+        parents=parents,
+        facts={"items_with_own": shown},
+    )
 
 
 def _documents(requests: Requests) -> list[list[int]]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from valm.evaluate.statistics import Floats, ItemScores
 
-CHOICE = "choice_"
+CHOICE, FIRST_PIECE = "choice_", "first_piece_"
 LARGER_FIRST, SMALLER_FIRST = "larger_first", "smaller_first"
 ALONE, SLIDING = "alone", "sliding"
 
@@ -28,38 +28,62 @@ class Baselines:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """How candidates are compared.
+
+    Attributes:
+        first_piece: By their first tokens alone, where some have several.
+        calibrate: After subtracting each candidate's mean log-probability under the prompt's
+            content-free questions (contextual calibration, Zhao et al. 2021; PMI).
+    """
+
+    first_piece: bool = False
+    calibrate: bool = False
+
+
+AS_PUBLISHED, AS_IT_IS, CALIBRATED = Reading(first_piece=True), Reading(), Reading(calibrate=True)
+
+
+@dataclass(frozen=True)
 class Answers:
-    """Right or wrong, [items, prompts], with the items' classes.
+    """What was said to each item under each prompt, with the items' classes.
 
     Attributes:
         items: Names, in order of first appearance.
         prompts: Names, likewise.
-        right: bool [items, prompts].
+        said: Place of the candidate that was chosen, [items, prompts]; -1 where nothing was asked.
         answers: Place of the right answer of each item, [items].
         choices: Number of candidates.
     """
 
     items: tuple[str, ...]
     prompts: tuple[str, ...]
-    right: NDArray[np.bool_]
+    said: NDArray[np.int64]
     answers: NDArray[np.int64]
     choices: int
 
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Whether the right candidate was chosen, [items, prompts]."""
+        right: NDArray[np.bool_] = self.said == self.answers[:, np.newaxis]
+        return right
+
 
 def candidate_scores(
-    frame: pl.DataFrame, part: str, calibrate: bool
+    frame: pl.DataFrame, part: str, reading: Reading
 ) -> tuple[pl.DataFrame, Floats]:
     """The questions of a part, and how likely each candidate is, [questions, candidates].
 
     Args:
-        frame: One model's answers under one control, from one seed.
-        calibrate: Subtract each candidate's mean log-probability under the prompt's content-free
-            questions (contextual calibration, Zhao et al. 2021).
+        frame: One model's answers under one control, from one seed: ``choice_0 ...`` are the
+            log-probabilities of whole candidates, ``first_piece_0 ...`` those of their first tokens.
     """
-    columns = [column for column in frame.columns if column.startswith(CHOICE)]
+    firsts = [column for column in frame.columns if column.startswith(FIRST_PIECE)]
+    wholes = [column for column in frame.columns if column.startswith(CHOICE)]
+    columns = firsts if reading.first_piece and firsts else wholes
     asked = frame.filter((pl.col("part") == part) & (pl.col("answer") >= 0))
     scores = asked.select(columns).to_numpy().astype(np.float64)
-    if calibrate:
+    if reading.calibrate:
         free = frame.filter(pl.col("answer") < 0).group_by("prompt").agg(pl.col(columns).mean())
         offsets = {row["prompt"]: [row[c] for c in columns] for row in free.to_dicts()}
         nothing = [0.0] * len(columns)
@@ -67,59 +91,78 @@ def candidate_scores(
     return asked, scores
 
 
-def answers_of(frame: pl.DataFrame, part: str, calibrate: bool) -> Answers:
+def answers_of(frame: pl.DataFrame, part: str, reading: Reading) -> Answers:
     """Take the most likely candidate of each question of a part; see ``candidate_scores``."""
-    asked, scores = candidate_scores(frame, part, calibrate)
+    asked, scores = candidate_scores(frame, part, reading)
     items = tuple(asked["item"].unique(maintain_order=True))
     prompts = tuple(asked["prompt"].unique(maintain_order=True))
-    shape = (len(items), len(prompts))
     row = asked["item"].replace_strict({name: n for n, name in enumerate(items)}).to_numpy()
     column = asked["prompt"].replace_strict({name: n for n, name in enumerate(prompts)}).to_numpy()
-    right = np.zeros(shape, dtype=np.bool_)
-    right[row, column] = scores.argmax(axis=1) == asked["answer"].to_numpy()
+    said = np.full((len(items), len(prompts)), -1, dtype=np.int64)
+    said[row, column] = scores.argmax(axis=1)
     answers = np.zeros(len(items), dtype=np.int64)
     answers[row] = asked["answer"].to_numpy()
-    return Answers(items, prompts, right, answers, scores.shape[1])
+    return Answers(items, prompts, said, answers, scores.shape[1])
 
 
 Scored = tuple[ItemScores, Baselines]
 
 
 def raw(frame: pl.DataFrame, part: str) -> Scored:
-    """Micro-average over prompts and items, as published."""
-    return _accuracy(answers_of(frame, part, calibrate=False))
+    """Micro-average over prompts and items, as published: by first tokens, uncalibrated."""
+    return _accuracy(answers_of(frame, part, AS_PUBLISHED))
+
+
+def full_label(frame: pl.DataFrame, part: str) -> Scored:
+    """Micro-average by whole labels, uncalibrated."""
+    return _accuracy(answers_of(frame, part, AS_IT_IS))
 
 
 def calibrated(frame: pl.DataFrame, part: str) -> Scored:
-    """Micro-average after contextual calibration."""
-    return _accuracy(answers_of(frame, part, calibrate=True))
+    """Micro-average by whole labels after contextual calibration."""
+    return _accuracy(answers_of(frame, part, CALIBRATED))
 
 
 def balanced(frame: pl.DataFrame, part: str) -> Scored:
     """Calibrated accuracy averaged over classes: each item weighs one over its class's size."""
-    answers = answers_of(frame, part, calibrate=True)
+    answers = answers_of(frame, part, CALIBRATED)
     sizes = np.bincount(answers.answers, minlength=answers.choices)
     weights = 1 / sizes[answers.answers]
     scores = ItemScores(answers.items, weights * answers.right.mean(axis=1), weights)
     return scores, Baselines(1 / answers.choices, 1 / int((sizes > 0).sum()))
 
 
-def larger_first(frame: pl.DataFrame, part: str) -> Scored:
-    """The published size metric: always answering yes scores 1."""
-    answers = answers_of(frame, LARGER_FIRST, calibrate=False)
-    return _means(answers, answers.right.mean(axis=1)), Baselines(0.5, 1.0)
+def macro_f1(frame: pl.DataFrame, part: str) -> Scored:
+    """F1 = 2 TP / (right answers + given answers) of each class that is somebody's right answer.
+
+    An answer that is no such class costs recall only. Chance is the score of the expected counts of
+    a uniform guess.
+    """
+    answers = answers_of(frame, part, CALIBRATED)
+    sizes = np.bincount(answers.answers, minlength=answers.choices)
+    classes = np.flatnonzero(sizes)
+    gold = answers.answers[:, np.newaxis] == classes
+    said = (answers.said[..., np.newaxis] == classes).mean(axis=1)
+    scores = ItemScores(answers.items, 2.0 * gold * said, gold + said, macro_average)
+    sizes, total = sizes[classes], len(answers.items)
+    chance = np.mean(2 * sizes / answers.choices / (sizes + total / answers.choices))
+    majority = 2 * sizes.max() / (sizes.max() + total) / len(classes)
+    return scores, Baselines(float(chance), float(majority))
 
 
 def both_orders(frame: pl.DataFrame, part: str) -> Scored:
     """Right answers over both orders of a pair."""
-    first, second = _orders(frame)
-    share = (first.right.mean(axis=1) + second.right.mean(axis=1)) / 2
-    return _means(first, share), Baselines(0.5, 0.5)
+    return _both_orders(frame, AS_IT_IS)
+
+
+def calibrated_both_orders(frame: pl.DataFrame, part: str) -> Scored:
+    """Right answers over both orders after contextual calibration."""
+    return _both_orders(frame, CALIBRATED)
 
 
 def pair_consistency(frame: pl.DataFrame, part: str) -> Scored:
     """Pairs and prompts that are right in both orders; a constant answer never is."""
-    first, second = _orders(frame)
+    first, second = _orders(frame, AS_IT_IS)
     return _means(first, (first.right & second.right).mean(axis=1)), Baselines(0.25, 0.0)
 
 
@@ -146,13 +189,19 @@ def whole_word(frame: pl.DataFrame, part: str) -> Scored:
 SCORERS: Mapping[str, Callable[[pl.DataFrame, str], Scored]] = {
     function.__name__: function
     for function in (
-        raw, calibrated, balanced, larger_first, both_orders, pair_consistency,
+        raw, full_label, calibrated, balanced, macro_f1,
+        both_orders, calibrated_both_orders, pair_consistency,
         token_perplexity, word_perplexity, last_piece, whole_word,
     )
 }  # fmt: skip
-CALIBRATED = ("calibrated", "balanced")
-PER_PROMPT = ("raw", "calibrated")
+# Scorers whose score is the mean over the prompts, and how each reads the answers.
+PER_PROMPT = {"raw": AS_PUBLISHED, "full_label": AS_IT_IS, "calibrated": CALIBRATED}
 PERPLEXITIES = ("token_perplexity", "word_perplexity")
+
+
+def macro_average(ratios: Floats) -> Floats:
+    """The mean over classes, [..., classes]; a resample without a class says nothing about it."""
+    return np.asarray(np.nanmean(ratios, axis=-1))
 
 
 def _accuracy(answers: Answers) -> Scored:
@@ -165,16 +214,25 @@ def _means(answers: Answers, shares: Floats) -> ItemScores:
     return ItemScores(answers.items, shares, np.ones(len(shares)))
 
 
-def _orders(frame: pl.DataFrame) -> tuple[Answers, Answers]:
-    first, second = (
-        answers_of(frame, part, calibrate=False) for part in (LARGER_FIRST, SMALLER_FIRST)
-    )
+def _both_orders(frame: pl.DataFrame, reading: Reading) -> Scored:
+    first, second = _orders(frame, reading)
+    share = (first.right.mean(axis=1) + second.right.mean(axis=1)) / 2
+    return _means(first, share), Baselines(0.5, 0.5)
+
+
+def _orders(frame: pl.DataFrame, reading: Reading) -> tuple[Answers, Answers]:
+    first, second = (answers_of(frame, part, reading) for part in (LARGER_FIRST, SMALLER_FIRST))
     assert first.items == second.items and first.prompts == second.prompts
     return first, second
 
 
 def _perplexity(frame: pl.DataFrame, part: str, context: str, unit: str) -> Scored:
-    rows = frame.filter((pl.col("part") == part) & (pl.col("context") == context))
+    """Nats over units, the passages of one item added up."""
+    rows = (
+        frame.filter((pl.col("part") == part) & (pl.col("context") == context))
+        .group_by("item", maintain_order=True)
+        .agg(pl.col("nats", unit).sum())
+    )
     nats, units = (rows[column].to_numpy().astype(np.float64) for column in ("nats", unit))
     return ItemScores(tuple(rows["item"]), nats, units, np.exp), Baselines(None, None)
 

@@ -16,9 +16,15 @@ from valm.core.atomic import atomic_path
 from valm.core.job import Job
 from valm.core.manifest import read_manifest
 from valm.core.progress import track
-from valm.evaluate.answering import Reader, answer_log_probabilities, passage_scores
+from valm.evaluate.answering import (
+    Reader,
+    answer_log_probabilities,
+    ending_log_probabilities,
+    passage_scores,
+)
+from valm.evaluate.illustrate import KIND as PICTURES_KIND
 from valm.evaluate.illustrate import TaskPictures
-from valm.evaluate.metrics import ALONE, SLIDING
+from valm.evaluate.metrics import ALONE, CHOICE, FIRST_PIECE, SLIDING
 from valm.evaluate.prepared import KIND as TASK_KIND
 from valm.evaluate.prepared import MEASURED, Requests, read_requests
 from valm.models.language_model import LanguageModel
@@ -28,6 +34,7 @@ from valm.train.saved_model import load_model
 
 KIND = "predictions"
 OWN = "own"  # the pictures that a model was trained with
+ORACLE = "oracle"  # the control that is handed the things' own pictures instead of the retrieved
 
 
 @dataclass(frozen=True)
@@ -92,17 +99,24 @@ def answers_of_models(
     """What each of a variant's models says to each request under each control, a row each."""
     requests, items = read_requests(request)
     (variant,) = job.value("models.variants", list[Variant])
-    jobs = [(path, control) for path in models for control in _controls(job, variant)]
+    controls = _controls(job, variant, shown)
+    jobs = [(path, control) for path in models for control in controls]
     runs = track(jobs, f"{model} on {request.name.partition('.')[0]}", len(jobs), "runs")
     return pl.concat(
         [_answers(job, variant, path, control, requests, items, shown) for path, control in runs]
     )
 
 
-def _controls(job: Job, variant: Variant) -> list[str]:
-    """Its own pictures, and the study's controls if it was trained on retrieved ones."""
+def _controls(job: Job, variant: Variant, shown: Shown | None) -> list[str]:
+    """Its own pictures, and the study's controls if it was trained on retrieved ones.
+
+    Where nothing that is asked about has pictures of its own, there is no oracle.
+    """
+    if shown is None or not variant.takes_controls:
+        return [OWN]
     controls = job.value("evaluate.controls", list[str])
-    return [OWN, *controls] if variant.takes_controls else [OWN]
+    things = read_manifest(shown.pictures, PICTURES_KIND).facts["items_with_own"]
+    return [OWN, *(name for name in controls if name != ORACLE or things)]
 
 
 def _answers(
@@ -120,12 +134,24 @@ def _answers(
     context = int(job.section["models.trunk"]["context_tokens"])
     labels = {"seed": pl.lit(int(info["seed"])), "control": pl.lit(control)}
     if len(requests.choices):
-        answers = answer_log_probabilities(reader, requests, context)
-        columns = {f"choice_{place}": answers[:, place] for place in range(answers.shape[1])}
-        return items.with_columns(**labels, **{k: pl.Series(v) for k, v in columns.items()})
+        return items.with_columns(**labels, **_choices(reader, requests, context))
     return pl.concat(
         items.with_columns(**labels, **row) for row in _passages(reader, requests, items, context)
     )
+
+
+def _choices(reader: Reader, requests: Requests, context: int) -> dict[str, pl.Series]:
+    """Each candidate's log-probability, and its first token's where some candidate has several."""
+    firsts = answer_log_probabilities(reader, requests, context)
+    columns = {CHOICE: firsts}
+    if len(requests.endings):
+        wholes = firsts + ending_log_probabilities(reader, requests, context)
+        columns = {CHOICE: wholes, FIRST_PIECE: firsts}
+    return {
+        f"{name}{place}": pl.Series(values[:, place])
+        for name, values in columns.items()
+        for place in range(values.shape[1])
+    }
 
 
 def _reader(job: Job, model: LanguageModel, pictures: str, shown: Shown | None) -> Reader:
@@ -133,8 +159,9 @@ def _reader(job: Job, model: LanguageModel, pictures: str, shown: Shown | None) 
     if shown is None:
         return Reader(model, None, torch.empty(0, 0))
     values = np.load(shown.vectors.with_name("values.npy"), mmap_mode="r", allow_pickle=False)
-    retrieved = TaskPictures.read(shown.pictures)
-    given = give(pictures, retrieved.ids, retrieved.values, len(values), job.seed)
+    found = TaskPictures.read(shown.pictures)
+    ids = found.own if pictures == ORACLE else found.ids
+    given = give(pictures, ids, found.values, len(values), job.seed)
     table = torch.empty(0, values.shape[1])
     if given.ids is not None:
         rows, places = np.unique(given.ids, return_inverse=True)

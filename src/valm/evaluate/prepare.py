@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from valm.core.job import Job
 from valm.core.logs import logger
 from valm.core.manifest import read_manifest
-from valm.errors import ConfigError
-from valm.evaluate.definitions import TASKS, ChoiceTask, Task, TextTask
-from valm.evaluate.prepared import KIND, MEASURED, UNAVAILABLE, Requests, write_requests
+from valm.errors import InputError
+from valm.evaluate.definitions import TASKS, ChoiceTask, Passage, Question, Task, TextTask
+from valm.evaluate.prepared import KIND, MEASURED, NO_TOKEN, UNAVAILABLE, Requests, write_requests
 from valm.ingest.sources import raw_path
 from valm.ingest.tokenizer import Tokenizer, load_tokenizer
 from valm.ingest.tokens import TokenStream
+
+Asked = TypeVar("Asked", Question, Passage)
 
 
 def prepare_task(
@@ -39,7 +42,7 @@ def prepare_task(
         output: ``<task>.manifest.json``.
 
     Raises:
-        ConfigError: An answer is not one token of the vocabulary.
+        InputError: A raw file is malformed, or an answer has no tokens.
     """
     plugin = TASKS.get(task)
     parents = [*raw, tokenizer, tokens]
@@ -56,16 +59,38 @@ def prepare_task(
         job.finish(output, kind=KIND, rows=0, files=[], parents=parents, facts=facts)
         return
     words = load_tokenizer(tokenizer)
-    texts, items = _texts(plugin, files, words, TokenStream.open(tokens, "test"))
-    choices = plugin.choices if isinstance(plugin, ChoiceTask) else ()
+    sample = job.value("evaluate.samples", dict[str, int | None]).get(task, plugin.sample)
+    texts = _texts(plugin, files, words, TokenStream.open(tokens, "test"), sample)
     requests = Requests(
-        tokens=np.concatenate([np.array(text, dtype=np.int64) for text in texts]),
-        offsets=np.cumsum([0, *map(len, texts)]),
-        choices=np.array([_one_token(words, choice) for choice in choices], dtype=np.int64),
+        tokens=np.concatenate([np.array(text, dtype=np.int64) for text in texts.ids]),
+        offsets=np.cumsum([0, *map(len, texts.ids)]),
+        choices=texts.choices,
+        endings=np.array(texts.endings, dtype=np.int64).reshape(-1, 2),
     )
-    written = write_requests(output, requests, items)
-    facts |= {"choices": list(choices), "tokens": len(requests.tokens)}
-    job.finish(output, kind=KIND, rows=len(texts), files=written, parents=parents, facts=facts)
+    written = write_requests(output, requests, texts.items)
+    facts |= {
+        "choices": list(plugin.choices) if isinstance(plugin, ChoiceTask) else [],
+        "tokens": len(requests.tokens),
+        "items": len({row["item"] for row in texts.items} - {""}),
+    }
+    job.finish(output, kind=KIND, rows=len(requests), files=written, parents=parents, facts=facts)
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What is asked, as tokens; see ``Requests``.
+
+    Attributes:
+        ids: Token ids of every text, the endings last.
+        items: A row about each question or passage.
+        choices: Tokens of the candidates, int64 [C, L].
+        endings: Question and candidate of each ending.
+    """
+
+    ids: list[list[int]]
+    items: list[dict[str, Any]]
+    choices: NDArray[np.int64]
+    endings: list[tuple[int, int]]
 
 
 def _raw_files(manifests: Sequence[Path]) -> tuple[dict[str, Path], str | None]:
@@ -80,40 +105,76 @@ def _raw_files(manifests: Sequence[Path]) -> tuple[dict[str, Path], str | None]:
 
 
 def _texts(
-    plugin: Task, files: Mapping[str, Path], words: Tokenizer, test: TokenStream
-) -> tuple[list[list[int]], list[dict[str, Any]]]:
-    """Token ids of every text, and a row about each."""
+    plugin: Task,
+    files: Mapping[str, Path],
+    words: Tokenizer,
+    test: TokenStream,
+    sample: int | None,
+) -> Texts:
+    """The tokens of a sample of a task's items."""
+    if isinstance(plugin, ChoiceTask):
+        return _questions(plugin, first_items(plugin.questions(files), sample), words)
+    assert isinstance(plugin, TextTask)
+    return _passages(first_items(plugin.passages(files, test, words.decode), sample), words)
+
+
+def first_items(asked: Iterable[Asked], items: int | None) -> Iterator[Asked]:
+    """Everything about the first so many items, and what is about none."""
+    seen: set[str] = set()
+    for one in asked:
+        if one.item and one.item not in seen:
+            if len(seen) == items:
+                return
+            seen.add(one.item)
+        yield one
+
+
+def _questions(plugin: ChoiceTask, asked: Iterable[Question], words: Tokenizer) -> Texts:
+    choices = [_pieces(words, choice) for choice in plugin.choices]
+    ids: list[list[int]] = []
+    items: list[dict[str, Any]] = []
+    for question in asked:
+        ids.append(words.encode(question.text))
+        row = asdict(question)
+        del row["text"]
+        items.append(row)
+    endings = [
+        (number, place)
+        for number in range(len(ids))
+        for place, pieces in enumerate(choices)
+        if len(pieces) > 1
+    ]
+    ids += [ids[number] + choices[place][:-1] for number, place in endings]
+    longest = max(map(len, choices))
+    padded = [pieces + [NO_TOKEN] * (longest - len(pieces)) for pieces in choices]
+    return Texts(ids, items, np.array(padded, dtype=np.int64), endings)
+
+
+def _passages(asked: Iterable[Passage], words: Tokenizer) -> Texts:
     texts: list[list[int]] = []
     items: list[dict[str, Any]] = []
-    if isinstance(plugin, ChoiceTask):
-        for question in plugin.questions(files):
-            texts.append(words.encode(question.text))
-            row = asdict(question)
-            del row["text"]
-            items.append(row)
-    elif isinstance(plugin, TextTask):
-        for passage in plugin.passages(files, test, words.decode):
-            ids = words.encode(passage.text)
-            last = words.encode(passage.text.split()[-1])
-            # As in the training stream, a text stands between two ends of text.
-            texts.append([words.end_of_text, *ids, words.end_of_text])
-            items.append(
-                {
-                    "item": passage.item,
-                    "part": passage.part,
-                    "words": len(passage.text.split()),
-                    "last_word_tokens": min(len(last), len(ids)),
-                }
-            )
-    return texts, items
-
-
-def _one_token(words: Tokenizer, answer: str) -> int:
-    ids = words.encode(answer)
-    if len(ids) != 1:
-        raise ConfigError(
-            f"the answer {answer!r} is {len(ids)} tokens of this vocabulary",
-            where="ingest.tokenizer",
-            cure="a trained vocabulary holds every answer as one token: use kind 'bpe'",
+    for passage in asked:
+        ids = words.encode(passage.text)
+        last = words.encode(passage.text.split()[-1])
+        # As in the training stream, a text stands between two ends of text.
+        texts.append([words.end_of_text, *ids, words.end_of_text])
+        items.append(
+            {
+                "item": passage.item,
+                "part": passage.part,
+                "words": passage.words or len(passage.text.split()),
+                "last_word_tokens": min(len(last), len(ids)),
+            }
         )
-    return ids[0]
+    return Texts(texts, items, np.empty((0, 0), dtype=np.int64), [])
+
+
+def _pieces(words: Tokenizer, answer: str) -> list[int]:
+    ids = words.encode(answer)
+    if not ids:
+        raise InputError(
+            f"the answer {answer!r} has no tokens in this vocabulary",
+            where="ingest.tokenizer",
+            cure="mend the task's choices, or use another vocabulary",
+        )
+    return ids

@@ -19,22 +19,31 @@ KIND = "task"
 MEASURED, UNAVAILABLE = "measured", "unavailable"  # a task whose data cannot be had stays listed
 
 
+NO_TOKEN = -1  # where a candidate has fewer tokens than the longest
+
+
 @dataclass(frozen=True)
 class Requests:
-    """N texts of T tokens in all.
+    """N texts of T tokens in all; behind the N questions or passages come the M endings.
+
+    A candidate answer of several tokens asks for its later ones behind its first: an ending is a
+    question followed by all tokens of one candidate but the last.
 
     Attributes:
         tokens: int64 [T].
-        offsets: int64 [N + 1], where each text starts.
-        choices: int64 [C] tokens of the candidate answers; none for passages.
+        offsets: int64 [N + M + 1], where each text starts.
+        choices: int64 [C, L] tokens of the candidate answers, -1 behind the last; none for passages.
+        endings: int64 [M, 2] question and candidate of each ending.
     """
 
     tokens: NDArray[np.int64]
     offsets: NDArray[np.int64]
     choices: NDArray[np.int64]
+    endings: NDArray[np.int64]
 
     def __len__(self) -> int:
-        return len(self.offsets) - 1
+        """Number of questions or passages."""
+        return len(self.offsets) - 1 - len(self.endings)
 
     def lengths(self) -> NDArray[np.int64]:
         """Tokens of each text."""

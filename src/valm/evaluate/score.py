@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from valm.config.phases import Statistics
@@ -15,14 +16,7 @@ from valm.core.job import Job
 from valm.core.manifest import read_manifest
 from valm.core.progress import track
 from valm.core.seeding import numpy_generator
-from valm.evaluate.metrics import (
-    CALIBRATED,
-    PER_PROMPT,
-    PERPLEXITIES,
-    SCORERS,
-    Baselines,
-    answers_of,
-)
+from valm.evaluate.metrics import PER_PROMPT, PERPLEXITIES, SCORERS, Baselines, answers_of
 from valm.evaluate.predict import KIND as PREDICTIONS_KIND
 from valm.evaluate.predict import OWN
 from valm.evaluate.prepared import KIND as TASK_KIND
@@ -42,9 +36,9 @@ POOLED = -1  # the seed of rows that pool all seeds
 SCORES = {
     "task": pl.String, "metric": pl.String, "definition": pl.String, "version": pl.Int64,
     "model": pl.String, "control": pl.String, "seed": pl.Int64, "value": pl.Float64,
-    "low": pl.Float64, "high": pl.Float64, "n": pl.Int64, "chance": pl.Float64,
-    "majority": pl.Float64, "higher_is_better": pl.Boolean, "unit": pl.String,
-    "status": pl.String, "note": pl.String, "licence": pl.String,
+    "low": pl.Float64, "high": pl.Float64, "seed_spread": pl.Float64, "prompt_spread": pl.Float64,
+    "n": pl.Int64, "chance": pl.Float64, "majority": pl.Float64, "higher_is_better": pl.Boolean,
+    "unit": pl.String, "status": pl.String, "note": pl.String, "licence": pl.String,
 }  # fmt: skip
 COMPARISONS = {
     "task": pl.String, "metric": pl.String, "definition": pl.String, "first_model": pl.String,
@@ -113,9 +107,9 @@ def score_models(
         frames = _frames(predictions, task["task"])
         for metric in metrics_of(task, frames):
             counts = resamples_of(metric, settings, job.seed)
-            scores += score_rows(metric, settings, counts)
+            scores += score_rows(metric, settings, counts, list(prompt_rows(metric, frames)))
             comparisons += _comparison_rows(metric, settings, counts, job.seed)
-            prompts += _prompt_rows(metric, frames)
+            prompts += prompt_rows(metric, frames)
     for definition in ("legacy", "corrected"):
         tested = [row for row in comparisons if row["definition"] == definition]
         for row, p in zip(tested, holm([row["p"] for row in tested]), strict=True):
@@ -195,29 +189,58 @@ def resamples_of(metric: Metric, settings: Statistics, seed: int) -> Floats:
     return resamples(len(items), settings.bootstrap_samples, generator)
 
 
-def score_rows(metric: Metric, settings: Statistics, counts: Floats) -> Iterator[dict[str, Any]]:
-    """A row for each rival and seed, and one that pools the seeds."""
+def score_rows(
+    metric: Metric, settings: Statistics, counts: Floats, by_prompt: Sequence[Mapping[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    """A row for each rival and seed, and one that pools the seeds and tells how they spread.
+
+    Args:
+        by_prompt: What ``prompt_rows`` gives; prompts spread around their mean, too.
+    """
     perplexity = metric.definition["scorer"] in PERPLEXITIES
     for rival, by_seed in metric.scores.items():
+        prompts = [row for row in by_prompt if Rival(row["model"], row["control"]) == rival]
+        spreads = {
+            "seed_spread": _spread([items.value for items in by_seed.values()]),
+            "prompt_spread": _spread(_means_by_prompt(prompts)),
+        }
         for number, items in (*by_seed.items(), (POOLED, pooled(list(by_seed.values())))):
             low, high = interval(items, counts, settings.confidence)
-            yield _labels(metric) | {
-                "version": metric.definition["version"],
-                "model": rival.model,
-                "control": rival.control,
-                "seed": number,
-                "value": items.value,
-                "low": low,
-                "high": high,
-                "n": len(items.items),
-                "chance": metric.baselines.chance,
-                "majority": metric.baselines.majority,
-                "higher_is_better": not perplexity,
-                "unit": "perplexity" if perplexity else "share",
-                "status": MEASURED,
-                "note": metric.definition["text"],
-                "licence": metric.licence,
-            }
+            known = spreads if number == POOLED else dict.fromkeys(spreads)
+            yield (
+                _labels(metric)
+                | known
+                | {
+                    "version": metric.definition["version"],
+                    "model": rival.model,
+                    "control": rival.control,
+                    "seed": number,
+                    "value": items.value,
+                    "low": low,
+                    "high": high,
+                    "n": len(items.items),
+                    "chance": metric.baselines.chance,
+                    "majority": metric.baselines.majority,
+                    "higher_is_better": not perplexity,
+                    "unit": "perplexity" if perplexity else "share",
+                    "status": MEASURED,
+                    "note": metric.definition["text"],
+                    "licence": metric.licence,
+                }
+            )
+
+
+def _spread(values: Sequence[float]) -> float | None:
+    """Standard deviation over seeds or prompts; None if there is but one."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None
+
+
+def _means_by_prompt(rows: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Each prompt's accuracy, the mean of its seeds."""
+    by_prompt: dict[str, list[float]] = {}
+    for row in rows:
+        by_prompt.setdefault(row["prompt"], []).append(row["value"])
+    return [float(np.mean(values)) for values in by_prompt.values()]
 
 
 def _headline(scores: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, float]]]:
@@ -256,14 +279,14 @@ def _comparison_rows(
         }
 
 
-def _prompt_rows(metric: Metric, frames: Frames) -> Iterator[dict[str, Any]]:
+def prompt_rows(metric: Metric, frames: Frames) -> Iterator[dict[str, Any]]:
     """Each prompt's own accuracy."""
-    scorer = metric.definition["scorer"]
-    if scorer not in PER_PROMPT:
+    reading = PER_PROMPT.get(metric.definition["scorer"])
+    if reading is None:
         return
     for rival, by_seed in frames.items():
         for seed, frame in by_seed.items():
-            answers = answers_of(frame, metric.definition["part"], scorer in CALIBRATED)
+            answers = answers_of(frame, metric.definition["part"], reading)
             for prompt, value in zip(answers.prompts, answers.right.mean(axis=0), strict=True):
                 yield _labels(metric) | {
                     "model": rival.model,

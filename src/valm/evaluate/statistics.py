@@ -1,8 +1,9 @@
-"""Intervals and tests at the level of items: bootstrap, paired sign flips, Holm's correction.
+"""Intervals and tests at the level of items: bootstrap, paired exchanges, Holm's correction.
 
-Every score is a ratio of two sums over items (right answers over questions, nats over words),
-mapped by a monotone function (none, or exp). Prompts and seeds are averaged inside an item first,
-so that nine prompts about one banana are one observation.
+Every score is a ratio of two sums over items (right answers over questions, nats over words), or
+several such ratios (one a class), mapped by a function (none, exp, the mean over classes). Prompts
+and seeds are averaged inside an item first, so that nine prompts about one banana are one
+observation.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from valm.errors import InputError
 Floats = NDArray[np.float64]
 
 # So many that a p-value survives Holm's correction over a hundred tests; drawn in blocks.
-SIGN_FLIPS, FLIPS_PER_BLOCK = 20_000, 1_000
+EXCHANGES, EXCHANGES_PER_BLOCK = 20_000, 1_000
+ROUNDING = 1e-10  # relative; rounding must not tell two equal differences apart
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,9 @@ class ItemScores:
 
     Attributes:
         items: Names of the items, [n].
-        numerators: [n].
-        denominators: [n].
-        transform: Maps the ratio of the sums to the score.
+        numerators: [n], or [n, classes].
+        denominators: Of the same shape.
+        transform: Maps the ratio of the sums, or the ratios, to the score.
     """
 
     items: tuple[str, ...]
@@ -40,8 +42,13 @@ class ItemScores:
     @property
     def value(self) -> float:
         """The score."""
-        ratio = self.numerators.sum() / self.denominators.sum()
-        return float(self.transform(np.asarray(ratio)))
+        return float(self.score(self.numerators.sum(axis=0), self.denominators.sum(axis=0)))
+
+    def score(self, numerators: Floats, denominators: Floats) -> Floats:
+        """Scores of sums, [...] or [..., classes]; a ratio of nothing to nothing is NaN."""
+        nothing = np.full(np.shape(numerators), np.nan)
+        ratios = np.divide(numerators, denominators, out=nothing, where=denominators > 0)
+        return np.asarray(self.transform(ratios))
 
 
 @dataclass(frozen=True)
@@ -91,18 +98,18 @@ def paired_difference(
     confidence: float,
     generator: np.random.Generator,
 ) -> Difference:
-    """Interval by paired bootstrap; p by flipping the sign of each item's difference.
+    """Interval by paired bootstrap; p by exchanging the two within items at random.
 
-    The same resample of items serves both scores. The sign-flip test (Fisher 1935) is exact under
-    the hypothesis that the two are exchangeable within each item; it needs equal denominators.
+    The same resample of items serves both scores. The test (Fisher 1935) is exact under the
+    hypothesis that the two are exchangeable within each item. For a mean over items it is the
+    sign-flip test of the items' differences.
 
     Raises:
-        InputError: The two have different items or denominators.
+        InputError: The two have different items.
     """
     _check_same_items(first, second)
     low, high = _percentiles(_scores(first, counts) - _scores(second, counts), confidence)
-    p = _sign_flip_p(first.numerators - second.numerators, generator)
-    return Difference(first.value - second.value, low, high, p)
+    return Difference(first.value - second.value, low, high, _exchange_p(first, second, generator))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -116,20 +123,29 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in adjusted]
 
 
-def _sign_flip_p(gaps: Floats, generator: np.random.Generator) -> float:
-    """Two-sided p of the sum of paired differences; the observed signs count as one draw."""
-    # Rounding must not tell two equal sums apart.
-    observed = abs(gaps.sum()) - 1e-12 * np.abs(gaps).sum()
-    extreme = 1
-    for _ in range(SIGN_FLIPS // FLIPS_PER_BLOCK):
-        signs = 2.0 * generator.integers(2, size=(FLIPS_PER_BLOCK, len(gaps))) - 1.0
-        extreme += int((np.abs(signs @ gaps) >= observed).sum())
-    return extreme / (1 + SIGN_FLIPS)
+def _exchange_p(first: ItemScores, second: ItemScores, generator: np.random.Generator) -> float:
+    """Two-sided p of the difference; the observed assignment counts as one draw."""
+    slack = ROUNDING * (abs(first.value) + abs(second.value))
+    observed = abs(first.value - second.value) - slack
+    sums = [
+        ((one + other).sum(axis=0) / 2, (one - other) / 2)
+        for one, other in (
+            (first.numerators, second.numerators),
+            (first.denominators, second.denominators),
+        )
+    ]
+    extreme, items = 1, len(first.items)
+    for _ in range(EXCHANGES // EXCHANGES_PER_BLOCK):
+        signs = 2.0 * generator.integers(2, size=(EXCHANGES_PER_BLOCK, items)) - 1.0
+        swings = [(mean, signs @ half) for mean, half in sums]
+        one = first.score(*(mean + swing for mean, swing in swings))
+        other = first.score(*(mean - swing for mean, swing in swings))
+        extreme += int((np.abs(one - other) >= observed).sum())
+    return extreme / (1 + EXCHANGES)
 
 
 def _check_same_items(first: ItemScores, second: ItemScores) -> None:
-    same = np.array_equal(first.denominators, second.denominators)
-    if first.items != second.items or not same:
+    if first.items != second.items:
         raise InputError(
             "two models were scored on different items and cannot be paired",
             cure="delete the evaluate phase's predictions and run the study again",
@@ -137,8 +153,7 @@ def _check_same_items(first: ItemScores, second: ItemScores) -> None:
 
 
 def _scores(scores: ItemScores, counts: Floats) -> Floats:
-    ratio = (counts @ scores.numerators) / np.maximum(counts @ scores.denominators, 1e-300)
-    return scores.transform(ratio)
+    return scores.score(counts @ scores.numerators, counts @ scores.denominators)
 
 
 def _percentiles(values: Floats, confidence: float) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from valm.evaluate.metrics import candidate_scores
+from valm.evaluate.metrics import CALIBRATED, candidate_scores
 
 Rival = tuple[str, str]
 
@@ -32,7 +32,7 @@ def counted_answers(
     for (model, control), frame in answers.items():
         counts: Counter[tuple[int, int]] = Counter()
         for _, of_seed in frame.group_by("seed", maintain_order=True):
-            asked, scores = candidate_scores(of_seed, part, calibrate=True)
+            asked, scores = candidate_scores(of_seed, part, CALIBRATED)
             counts.update(zip(asked["answer"], scores.argmax(axis=1).tolist(), strict=True))
         rows += [
             (model, control, choices[gold], choices[answer], count)

@@ -18,8 +18,9 @@ MODEL_LABELS = {
 CONTROL_LABELS = {
     "permuted": "pictures permuted",
     "random": "random pictures",
-    "zero": "no pictures",
-    "none": "no pictures",
+    "zero": "zero pictures",
+    "none": "pictures off",
+    "oracle": "the things' own pictures",
     "text_state": "text state",
 }
 MODEL_COLOURS = {
@@ -30,6 +31,8 @@ MODEL_COLOURS = {
     "valm:permuted": "#d55e00",
     "valm:random": "#cc79a7",
     "valm:zero": "#56b4e9",
+    "valm:none": "#8c6bb1",
+    "valm:oracle": "#66a61e",
 }
 SPARE_COLOURS = ("#8c6bb1", "#a6761d", "#66a61e", "#e7298a", "#1b9e9e", "#b15928")
 
@@ -54,16 +57,30 @@ TASK_LABELS = {
     "memory_color": "MemoryColor",
     "color_terms": "ColorTerms",
     "shape": "Shape of things",
+    "object_shape": "ObjectShape",
     "size": "Relative size",
+    "relative_size": "RelativeSize",
     "held_out_text": "Held-out text",
+    "wikitext103": "WikiText-103",
+    "lambada": "LAMBADA",
     "sentiment": "Sentiment",
+    "sst2": "SST-2",
+    "mpqa": "MPQA",
     "topic": "Topic",
+    "ag_news": "AG News",
+    "dbpedia": "DBPedia-14",
 }
 
 
 METRIC_LABELS = {
+    "accuracy_140": "accuracy, all 140",
+    "accuracy_calibrated": "accuracy, calibrated (PMI)",
     "accuracy_dev": "accuracy, dev half",
+    "accuracy_uncalibrated": "accuracy, uncalibrated",
+    "accuracy_uncalibrated_140": "accuracy, uncalibrated, all 140",
     "last_word": "last word",
+    "macro_f1": "macro-F1",
+    "macro_f1_140": "macro-F1, all 140",
     "pair_consistency": "both orders right",
     "perplexity_colour_notes": "perplexity of the colour notes",
 }

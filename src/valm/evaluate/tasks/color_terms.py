@@ -6,13 +6,13 @@ it, "corrected" drops it.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from valm.evaluate.accuracy_task import CALIBRATED_ACCURACY, LEGACY_ACCURACY
 from valm.evaluate.colour_prompts import colour_questions, content_free_questions
+from valm.evaluate.data_files import label_place, read_table
 from valm.evaluate.definitions import ChoiceTask, Question
 from valm.ingest.probes import COLOURS
 
@@ -38,12 +38,11 @@ class ColorTerms(ChoiceTask):
     def questions(self, raw: Mapping[str, Path]) -> Iterator[Question]:
         """Nine questions an object and form."""
         yield from content_free_questions()
-        with raw[TABLE].open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                item = row["object"].strip()
-                answer = self.choices.index(row["color"].strip())
-                yield from colour_questions(item, item, answer)
-                yield from colour_questions(item, f"[DESCRIPTOR] {item}", answer, WITH_PLACEHOLDER)
+        for where, row in read_table(raw[TABLE], ("object", "color")):
+            item, colour = row["object"].strip(), row["color"].strip()
+            answer = label_place(colour, self.choices, where)
+            yield from colour_questions(item, item, answer)
+            yield from colour_questions(item, f"[DESCRIPTOR] {item}", answer, WITH_PLACEHOLDER)
 
 
 PLUGIN = ColorTerms()

@@ -1,42 +1,50 @@
-"""LAMBADA: the last word of a passage that needs the whole passage (Paperno et al. 2016)."""
+"""LAMBADA: the last word of a passage that needs the whole passage (Paperno et al. 2016).
+
+The published perplexity is of the tokenised, lower-cased passages, all of their words; the published
+accuracy is of a detokenised variant, and asks for the last token only (VALM.md 6.8).
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from valm.core.seeding import unit_interval
 from valm.errors import InputError
+from valm.evaluate.data_files import CURE, drawn_order, read_json_lines, read_lines
 from valm.evaluate.definitions import Decode, Passage, TextTask
-from valm.evaluate.perplexity_task import LAST_WORD, PERPLEXITY
+from valm.evaluate.perplexity_task import LAST_WORD, TOKEN_PERPLEXITY, WORD_PERPLEXITY
 from valm.ingest.tokens import TokenStream
 
-FILE = "lambada_test"
-ITEMS = 1000  # of 5,153, drawn by hash
+DETOKENISED, TOKENISED = "lambada_test", "lambada_test_plain"
+PLAIN = "plain"
 
 
 class Lambada(TextTask):
-    """Perplexity of the passages (as published, of all of it) and their last words."""
+    """Perplexity of whole passages and their last words."""
 
     licence = "CC BY 4.0"
-    definitions = (*PERPLEXITY, *LAST_WORD)
-    raw = (FILE,)
+    definitions = (
+        replace(TOKEN_PERPLEXITY, part=PLAIN, text=f"Tokenised text. {TOKEN_PERPLEXITY.text}"),
+        WORD_PERPLEXITY,
+        *LAST_WORD,
+    )
+    raw = (DETOKENISED, TOKENISED)
+    sample = 1000  # of 5,153
 
     def passages(
         self, raw: Mapping[str, Path], test: TokenStream, decode: Decode
     ) -> Iterator[Passage]:
-        """Passages of the detokenised test set."""
-        lines = raw[FILE].read_text(encoding="utf-8").splitlines()
-        try:
-            texts = [str(json.loads(line)["text"]) for line in lines]
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"not LAMBADA's jsonl: {error}", where=raw[FILE]) from error
-        chosen = sorted(
-            range(len(texts)), key=lambda number: unit_interval(texts[number], "lambada")
-        )
-        for number in chosen[:ITEMS]:
-            yield Passage(str(number), texts[number])
+        """Each passage in both variants, in the order of the hashes of the detokenised ones."""
+        texts = [row.values["text"] for row in read_json_lines(raw[DETOKENISED], ("text",))]
+        plain = [line for _, line in read_lines(raw[TOKENISED])]
+        if len(plain) != len(texts):
+            what = f"{len(plain):,} passages, {raw[DETOKENISED].name} has {len(texts):,}"
+            raise InputError(what, where=raw[TOKENISED], cure=CURE)
+        for place in drawn_order(texts, "lambada"):
+            yield Passage(str(place), texts[place])
+            quoted = plain[place].replace("``", '"').replace("''", '"')
+            yield Passage(str(place), quoted, PLAIN)
 
 
 PLUGIN = Lambada()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from valm.evaluate.accuracy_task import ACCURACY
 from valm.evaluate.colour_prompts import colour_questions, content_free_questions
+from valm.evaluate.data_files import label_place, read_table
 from valm.evaluate.definitions import ChoiceTask, Question
 from valm.ingest.probes import COLOURS
 
@@ -25,11 +25,11 @@ class MemoryColor(ChoiceTask):
     def questions(self, raw: Mapping[str, Path]) -> Iterator[Question]:
         """Nine questions an object; an empty descriptor leaves no second space."""
         yield from content_free_questions()
-        with raw[TABLE].open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                item, descriptor = row["Item"].strip(), row["Descriptor"].strip()
-                thing = f"{descriptor} {item}".strip()
-                yield from colour_questions(item, thing, COLOURS.index(row["Color"].strip()))
+        columns = ("Index", "Descriptor", "Item", "Color")
+        for where, row in read_table(raw[TABLE], columns, may_be_empty=("Descriptor",)):
+            item, descriptor = row["Item"].strip(), row["Descriptor"].strip()
+            answer = label_place(row["Color"].strip(), COLOURS, where)
+            yield from colour_questions(item, f"{descriptor} {item}".strip(), answer)
 
 
 PLUGIN = MemoryColor()

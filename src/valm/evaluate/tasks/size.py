@@ -1,16 +1,13 @@
-"""The study's own size probe: pairs of things, asked in both orders.
-
-The official metric asks only "is the larger one larger?", so that always answering yes scores
-100 % (VALM.md 6.5). Asked in both orders, a constant answer scores 50 %.
-"""
+"""The study's own size probe: pairs of things, asked in both orders."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from valm.evaluate.definitions import ChoiceTask, Definition, Question
+from valm.evaluate.definitions import ChoiceTask, Question
 from valm.evaluate.metrics import LARGER_FIRST, SMALLER_FIRST
+from valm.evaluate.size_task import SIZE_METRICS, legacy_size_accuracy
 from valm.ingest.probes import YES_NO, size_pairs
 
 PROMPTS = (
@@ -26,26 +23,7 @@ class Size(ChoiceTask):
 
     licence = "Apache-2.0 (written by the project)"
     choices = YES_NO
-    definitions = (
-        Definition(
-            "accuracy",
-            "legacy",
-            "Share of prompts x pairs answered yes, the larger thing always named first.",
-            scorer="larger_first",
-        ),
-        Definition(
-            "accuracy",
-            "corrected",
-            "Share of right answers over both orders; a constant answer scores 50 %.",
-            scorer="both_orders",
-        ),
-        Definition(
-            "pair_consistency",
-            "corrected",
-            "Share of prompts x pairs with the right answer in both orders.",
-            scorer="pair_consistency",
-        ),
-    )
+    definitions = (legacy_size_accuracy(LARGER_FIRST), *SIZE_METRICS)
 
     def questions(self, raw: Mapping[str, Path]) -> Iterator[Question]:
         """Four questions a pair and order."""
@@ -56,7 +34,8 @@ class Size(ChoiceTask):
             for first, second, part, answer in orders:
                 for prompt in PROMPTS:
                     text = prompt.replace("FIRST", first.phrase).replace("SECOND", second.phrase)
-                    yield Question(item, prompt, text, YES_NO.index(answer), part)
+                    things = (first.name, second.name)
+                    yield Question(item, prompt, text, YES_NO.index(answer), part, things)
 
 
 PLUGIN = Size()
