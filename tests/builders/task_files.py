@@ -25,7 +25,8 @@ def _json_lines(*entries: Mapping[str, str]) -> bytes:
 SHAPES = [
     {"sub": sub, "obj": obj, "alt": "star"}
     for sub, obj in (("clock", "round"), ("plate", "round"), ("coin", "round"), ("tile", "square"),
-                     ("roof", "triangle"), ("kite", "rhombus"))
+                     ("roof", "triangle"), ("kite", "rhombus"),
+                     *((f"thing {n}", "oval" if n % 3 else "round") for n in range(18)))
 ]  # fmt: skip
 PASSAGES = [f"the cat sat on mat number {n} and it was a very fine mat" for n in range(6)]
 ARTICLE = """ = The {name} =
