@@ -105,6 +105,7 @@ def train_ours(setting: Setting, top_k: int, turns: Turns) -> None:
     from valm.models.trunk import TrunkConfig
     from valm.retrieve.given import Given
     from valm.train.batches import Blocks
+    from valm.train.curves import Curves
     from valm.train.loop import make_trainer
     from valm.train.memory import keep_freed_memory
     from valm.train.recorder import Recorder
@@ -129,12 +130,14 @@ def train_ours(setting: Setting, top_k: int, turns: Turns) -> None:
     model = LanguageModel(trunk, fusion, setting.vocabulary, setting.width)
     initialise(model, 1)
     never = {"validate_every_steps": 10**9, "checkpoint_every_steps": 10**9, "steps": 10**9}
-    settings = Train(sequences_per_step=setting.batch, precision=setting.dtype, **never)  # type: ignore[arg-type]
+    settings = Train(
+        sequences_per_step=setting.batch, precision=setting.dtype, compile=setting.compiled, **never
+    )  # type: ignore[arg-type]
     blocks = Blocks(stream, setting.context, given, table)
     training = Training(model, settings, 1, blocks, blocks)
     with tempfile.TemporaryDirectory() as folder, Tracker("steps", None, "tokens") as tracker:
         work = Path(folder)
-        recorder = Recorder(tracker, work / "metrics.jsonl", work, setting.tokens)
+        recorder = Recorder(tracker, work / "metrics.jsonl", Curves([]), work, setting.tokens)
         trainer = make_trainer(settings, recorder, work)
         trainer.callbacks.append(Paced())
         trainer.fit(training)

@@ -139,6 +139,8 @@ KEYS: dict[str, Change] = {
             validation_tokens=256,
             metrics_every_steps=5,
             checkpoint_every_steps=5,
+            compile=True,
+            tracking="trackio",
         )
     ),
     "evaluate.tasks": Change(

@@ -14,6 +14,7 @@ from valm.models.fusion import make_fusion
 from valm.models.fusions.joint import JointAttention
 from valm.models.initialise import initialise
 from valm.models.language_model import LanguageModel
+from valm.models.picture_products import match, mix
 from valm.models.pictures import Pictures, standardise
 from valm.models.trunk import SelfAttention, TrunkConfig
 
@@ -182,3 +183,15 @@ def test_a_wrong_parameter_is_named() -> None:
         make_fusion("joint", {"scael": "sqrt_d_head"})
     with pytest.raises(ConfigError, match="did you mean 'joint'"):
         make_fusion("jiont", {})
+
+
+def test_slopes_written_by_hand_are_those_of_the_products() -> None:
+    heads, places, pictures, head, value = 2, 5, 3, 4, 6
+    sizes = {
+        match: [(heads, places, head), (places, pictures, value)],
+        mix: [(places, heads, pictures), (places, pictures, value)],
+    }
+    for product, shapes in sizes.items():
+        shapes = [*shapes, (heads, head, value), (heads, head, 1)]
+        given = [torch.randn(shape, requires_grad=True) for shape in shapes]
+        assert torch.autograd.gradcheck(product, given)

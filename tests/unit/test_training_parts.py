@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
+import shutil
+import subprocess
+import sys
+from collections import namedtuple
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from valm.config.phases import Optimiser
-from valm.errors import IntegrityError
+from valm.core.atomic import require_writable, write_json
+from valm.errors import ConfigError, InputError, IntegrityError, ResumeError, SpaceError
 from valm.models.pictures import standardise
 from valm.retrieve.given import Given
 from valm.train.batches import Blocks, blocks_of_step, ordered_batches, shuffled_batches
 from valm.train.checkpoint import newest_checkpoint
+from valm.train.curves import Curves, Table, TensorBoard, Tracking
 from valm.train.metrics import Line, append_line, forget_after, read_lines
 from valm.train.optimiser import learning_rate_factor
+from valm.train.resumption import take_over, tell_of_unfinished
 from valm.train.state_files import load_state, save_state
 
 
@@ -128,3 +137,134 @@ def test_a_cut_off_history_goes_on_from_the_checkpoint(tmp_path: Path) -> None:
     assert [line.step for line in read_lines(file)] == [2, 4, 6]
     forget_after(file, 4)
     assert [json.loads(text)["step"] for text in file.read_text().splitlines()] == [2, 4]
+
+
+def test_a_full_disk_is_told_before_writing_and_by_how_much(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_state(tmp_path / "step-00000004", state())
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(9000, 8000, 1000))
+    big = {"weights": torch.zeros(1000, 1000)}
+    with pytest.raises(SpaceError, match="bytes are missing") as told:
+        save_state(tmp_path / "step-00000008", big)
+    missing = int(str(told.value).split(" bytes are missing")[0].split()[-1].replace(",", ""))
+    assert missing >= 4_000_000 - 1000
+    assert newest_checkpoint(tmp_path) == tmp_path / "step-00000004"
+    assert [p.name for p in tmp_path.iterdir()] == ["step-00000004"]
+
+
+def test_a_write_that_the_system_cuts_off_leaves_the_checkpoint_before(tmp_path: Path) -> None:
+    """A quota that the free space does not show, here a limit on the size of files."""
+    save_state(tmp_path / "step-00000004", state())
+    code = (
+        "import sys, torch, resource; from pathlib import Path; from valm.errors import SpaceError\n"
+        "from valm.train.state_files import save_state\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))\n"
+        "try: save_state(Path(sys.argv[1]), {'weights': torch.zeros(1 << 20)})\n"
+        "except SpaceError as error: sys.exit(error.exit_code)\n"
+    )
+    target = tmp_path / "step-00000008"
+    child = subprocess.run([sys.executable, "-c", code, str(target)], check=False)
+    assert child.returncode == 6
+    assert newest_checkpoint(tmp_path) == tmp_path / "step-00000004"
+    assert [p.name for p in tmp_path.iterdir()] == ["step-00000004"]
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"nothing can be written here.*file/out"):
+        require_writable(tmp_path / "file" / "out")
+    require_writable(tmp_path / "a" / "b")
+    assert not list((tmp_path / "a" / "b").iterdir())
+
+
+NOTE: dict[str, dict[str, object]] = {
+    "section": {"train": {"steps": 12, "optimiser": {"betas": [0.9, 0.98]}}},
+    "choices": {"model": "valm", "seed": 1},
+    "modules": {"valm.train.fit": "c0de"},
+    "parents": {"some/where/tokens.manifest.json": "d1"},
+}
+
+
+def note_in(folder: Path, part: str = "section", **changed: object) -> Path:
+    """A work folder whose job differs in some keys of a part of its note."""
+    folder.mkdir(exist_ok=True)
+    write_json(folder / "job.json", NOTE | {part: NOTE[part] | changed})
+    return folder
+
+
+def test_going_on_from_another_folder_needs_the_same_keys(tmp_path: Path) -> None:
+    folder, work = tmp_path / "theirs", note_in(tmp_path / "ours")
+    folder.mkdir()
+    (folder / "metrics.jsonl").write_text("{}\n")
+    with pytest.raises(ResumeError, match=r"job\.json cannot be read"):
+        take_over(folder, work)
+    note_in(folder)
+    with pytest.raises(ResumeError, match="no whole checkpoint"):
+        take_over(folder, work)
+    save_state(folder / "checkpoints" / "step-00000004", state())
+    changed: dict[str, tuple[str, dict[str, object]]] = {
+        r"train\.steps was 12, is 60": ("section", {"train": {"steps": 60}}),
+        r"--seed was 1, is 2": ("choices", {"seed": 2}),
+        r"code valm\.train\.fit was c0de, is n3w": ("modules", {"valm.train.fit": "n3w"}),
+        r"input tokens\.manifest\.json was d1, is d2": ("parents", {"tokens.manifest.json": "d2"}),
+    }
+    for told, (part, change) in changed.items():
+        with pytest.raises(ResumeError, match=told):
+            take_over(folder, note_in(work, part, **change))
+    assert not (work / "checkpoints").exists()
+    take_over(folder, note_in(work))
+    assert newest_checkpoint(work / "checkpoints") == work / "checkpoints" / "step-00000004"
+    assert (work / "metrics.jsonl").is_file()
+
+
+def test_unfinished_work_under_other_keys_is_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    save_state(note_in(tmp_path / "old") / "checkpoints" / "step-00000008", state())
+    with caplog.at_level("INFO", "valm"):
+        tell_of_unfinished(note_in(tmp_path / "new", "choices", seed=2))
+        assert not caplog.text
+        tell_of_unfinished(note_in(tmp_path / "new", train={"steps": 60}))
+    assert "at step 8" in caplog.text
+    assert "train.steps was 12, is 60" in caplog.text
+
+
+def lines(*steps: int) -> list[Line]:
+    return [Line(s, 10 * s, 1 / s, 2.0 if s > 2 else None, 0.1, 5.0, 1.0, 1) for s in steps]
+
+
+def test_curves_show_the_whole_history_after_going_on(tmp_path: Path) -> None:
+    for history, new in (((), (1, 2, 3)), ((1, 2), (3, 4))):
+        sinks = Table(tmp_path), TensorBoard(tmp_path)
+        with Curves(sinks, lines(*history)) as curves:
+            for line in lines(*new):
+                curves.add(line)
+    rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
+    assert [row["step"] for row in rows] == ["1", "2", "3", "4"]
+    assert [row["valid_loss"] for row in rows] == ["", "", "2.0", "2.0"]
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("loss")] == [1, 2, 3, 4]
+    assert [event.step for event in events.Scalars("valid_loss")] == [3, 4]
+
+
+def test_a_tracking_service_gets_every_line_or_is_named_as_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[object] = []
+    service = SimpleNamespace(
+        init=lambda **what: calls.append(what["name"]),
+        log=lambda numbers, step: calls.append((step, numbers["loss"], "valid_loss" in numbers)),
+        finish=lambda: calls.append("finished"),
+    )
+    monkeypatch.setitem(sys.modules, "trackio", service)
+    with Curves([Tracking("trackio", "valm, seed 1", {})], lines(1)) as curves:
+        curves.add(lines(4)[0])
+    assert calls == ["valm, seed 1", (1, 1.0, False), (4, 0.25, True), "finished"]
+    monkeypatch.setitem(sys.modules, "trackio", None)
+    with pytest.raises(ConfigError, match=r"'trackio' is not installed.*train\.tracking"):
+        Tracking("trackio", "valm", {})

@@ -22,6 +22,10 @@ def train_model(
         Path | None, typer.Option(help="Manifest of the validation tokens' neighbours.")
     ] = None,
     vectors: Annotated[Path | None, typer.Option(help="Manifest of the picture vectors.")] = None,
+    resume_from: Annotated[
+        Path | None,
+        typer.Option(help="Another work folder to go on from; refused if a key has changed."),
+    ] = None,
     section: Section = "",
     config: ConfigFiles = DEFAULT_CONFIG,
     code: Code = "",
@@ -45,7 +49,15 @@ def train_model(
     pictures = None
     if vectors and neighbours_train and neighbours_valid:
         pictures = PictureFiles(vectors, {TRAIN: neighbours_train, VALID: neighbours_valid})
-    run(job, model=model, seed=seed, tokens=tokens, pictures=pictures, output=output)
+    run(
+        job,
+        model=model,
+        seed=seed,
+        tokens=tokens,
+        pictures=pictures,
+        output=output,
+        resume_from=resume_from,
+    )
 
 
 def add_to(app: typer.Typer) -> None:

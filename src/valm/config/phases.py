@@ -174,16 +174,7 @@ class Index(Settings):
     """One faiss index over the picture keys."""
 
     name: str = Field(description="Name of the index in results and tables.")
-    factory: str = Field(description="faiss factory string: Flat, IVF64,PQ48x8 ...")
-    keys: Literal["unit", "raw"] = Field(
-        "unit", description="Keys of unit length, or as long as the encoder gave them (official)."
-    )
-    similarity: Literal["inner_product", "l2"] = Field(
-        "inner_product", description="'inner_product', or squared distance: 'l2'."
-    )
-    training_vectors: int | None = Field(
-        None, ge=1, description="Keys that k-means is trained on, drawn at random; null = all."
-    )
+    factory: str = Field(description="faiss factory string, inner product: Flat, IVF64,PQ48x8 ...")
     nprobe: int = Field(1, ge=1, description="Inverted lists searched per query (IVF only).")
     recall_floor: float = Field(
         0.0, ge=0, le=1, description="The study fails if recall@top_k falls below this."
@@ -313,6 +304,12 @@ class Train(Settings):
         10, ge=1, description="Steps averaged in one line of metrics.jsonl."
     )
     checkpoint_every_steps: int = Field(250, ge=1, description="Steps between checkpoints.")
+    compile: bool = Field(
+        False, description="Compile the model with torch.compile: pays on a GPU and in long runs."
+    )
+    tracking: Literal["none", "wandb", "trackio"] = Field(
+        "none", description="Service that shows the losses too; its package is yours to install."
+    )
 
 
 # --- evaluate and report -----------------------------------------------------------------------

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from valm.errors import SpaceError
+from valm.errors import InputError, SpaceError
 
 
 @contextmanager
@@ -23,13 +24,50 @@ def _space_errors_named(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         free = shutil.disk_usage(target.parent).free
         raise SpaceError(
-            f"the disk is full ({free:,} bytes free)",
+            f"the disk is full, or a quota or limit is reached ({free:,} bytes free)",
             where=target,
             cure="free some space and run the same command again; finished work is kept",
+        ) from error
+
+
+def require_space(target: Path, size: int) -> None:
+    """Refuse a write that the disk has no room for before it begins.
+
+    Args:
+        target: What is to be written; its folder exists.
+        size: Its size in bytes.
+
+    Raises:
+        SpaceError: Bytes are missing; it says how many.
+    """
+    free = shutil.disk_usage(target.parent).free
+    if free < size:
+        raise SpaceError(
+            f"the disk is full: {size - free:,} bytes are missing of {size:,}",
+            where=target,
+            cure="free some space and run the same command again; finished work is kept",
+        )
+
+
+def require_writable(folder: Path) -> None:
+    """Make a folder and see that files can be written there, before hours of work end in it.
+
+    Raises:
+        InputError: They cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"nothing can be written here: {error.strerror}",
+            where=folder,
+            cure="name a folder that is yours to write to",
         ) from error
 
 

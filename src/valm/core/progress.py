@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -37,11 +37,19 @@ class Tracker:
         total: Number of units; None if nobody knows.
         unit: What is counted ("pictures", "tokens").
         file: Where to keep ``progress.json``, if anywhere.
+        done: Units that an earlier run has done; rates and times count from here.
+
+    Attributes:
+        facts: What else ``progress.json`` is to say; plain data.
     """
 
-    def __init__(self, what: str, total: int | None, unit: str, file: Path | None = None):
+    def __init__(
+        self, what: str, total: int | None, unit: str, file: Path | None = None, done: int = 0
+    ):
         self.what, self.total, self.unit, self.file = what, total, unit, file
-        self.done, self.note = 0, ""
+        self.done, self.note = done, ""
+        self.facts: dict[str, Any] = {}
+        self._first = done
         self._start = self._last = time.monotonic()
         self._bar: Progress | None = None
 
@@ -57,7 +65,9 @@ class Tracker:
             )
             self._bar = Progress(*columns, console=Console(stderr=True))
             self._bar.start()
-            self._task = self._bar.add_task(self.what, total=self.total, note="")
+            self._task = self._bar.add_task(
+                self.what, total=self.total, completed=self.done, note=""
+            )
         return self
 
     def __exit__(
@@ -82,7 +92,7 @@ class Tracker:
     def _tell(self, final: bool) -> None:
         self._last = time.monotonic()
         elapsed = max(self._last - self._start, 1e-9)
-        rate = self.done / elapsed
+        rate = (self.done - self._first) / elapsed
         left = None if self.total is None or not rate else round((self.total - self.done) / rate, 1)
         if self._bar is None:
             of_total = "" if self.total is None else f" of {self.total:,}"
@@ -94,7 +104,7 @@ class Tracker:
         if self.file is not None:
             state = {"what": self.what, "done": self.done, "total": self.total, "unit": self.unit}
             timing = {"seconds": round(elapsed, 1), "seconds_left": left}
-            write_json(self.file, state | timing | {"note": self.note})
+            write_json(self.file, state | timing | {"note": self.note} | self.facts)
 
 
 def track(items: Iterable[T], what: str, total: int | None, unit: str) -> Iterator[T]:

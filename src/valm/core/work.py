@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from valm.core.atomic import require_writable
 from valm.errors import BusyError
 
 WORK_ROOT = "VALM_WORK"
@@ -28,10 +29,11 @@ def work_directory(verb: str, fingerprint: str) -> Iterator[Path]:
     """Hold ``work/<verb>/<fingerprint>/`` alone for the time of the block.
 
     Raises:
+        InputError: Nothing can be written there.
         BusyError: Another process holds it. The lock ends with its process, kill -9 included.
     """
     directory = work_root() / verb / fingerprint
-    directory.mkdir(parents=True, exist_ok=True)
+    require_writable(directory)
     with (directory / ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

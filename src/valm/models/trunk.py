@@ -85,10 +85,10 @@ class SelfAttention(nn.Module):
         key: Float[Tensor, "batch heads tokens head"],
     ) -> Float[Tensor, "batch heads tokens tokens"]:
         """Scaled inner products of queries with the keys up to their own token, else -infinity."""
-        tokens = query.shape[2]
+        batch, heads, tokens, _ = query.shape
         ahead = query.new_full((tokens, tokens), float("-inf")).triu(1)
         pairs = query.flatten(0, 1), key.flatten(0, 1).transpose(1, 2)
-        return torch.baddbmm(ahead, *pairs, alpha=self.scale).unflatten(0, query.shape[:2])
+        return torch.baddbmm(ahead, *pairs, alpha=self.scale).view(batch, heads, tokens, tokens)
 
     def split(
         self, x: Float[Tensor, "batch tokens width"]

@@ -12,6 +12,7 @@ from valm.core.logs import logger
 from valm.errors import IntegrityError
 from valm.train.state_files import load_state, save_state
 
+CHECKPOINTS = "checkpoints"  # in the work folder
 CHECKPOINTS_KEPT = 2
 
 
@@ -42,9 +43,19 @@ def checkpoint_folder(root: Path, step: int) -> Path:
     return root / f"step-{step:08d}"
 
 
+def step_of(checkpoint: Path) -> int:
+    """After how many steps a checkpoint was saved."""
+    return int(checkpoint.name.removeprefix("step-"))
+
+
+def checkpoints_of(root: Path) -> list[Path]:
+    """All checkpoints, the oldest first; no damaged one is left out."""
+    return sorted(root.glob("step-*"))
+
+
 def newest_checkpoint(root: Path) -> Path | None:
     """The newest checkpoint that is whole; each damaged one before it is told of and left out."""
-    for folder in sorted(root.glob("step-*"), reverse=True):
+    for folder in reversed(checkpoints_of(root)):
         try:
             load_state(folder)
         except IntegrityError as error:
@@ -56,5 +67,5 @@ def newest_checkpoint(root: Path) -> Path | None:
 
 def drop_old_checkpoints(root: Path) -> None:
     """Keep the newest two: should the newest be damaged, there is one before."""
-    for folder in sorted(root.glob("step-*"))[:-CHECKPOINTS_KEPT]:
+    for folder in checkpoints_of(root)[:-CHECKPOINTS_KEPT]:
         shutil.rmtree(folder)

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from valm.config.phases import Train, Trunk, Variant
-from valm.core.atomic import write_text
+from valm.core.atomic import require_writable, write_text
 from valm.core.job import Job
 from valm.core.logs import logger
 from valm.errors import ConfigError
@@ -16,9 +16,12 @@ from valm.models.fusion import Fusion, make_fusion
 from valm.models.initialise import initialise
 from valm.models.language_model import LanguageModel
 from valm.models.trunk import TrunkConfig
+from valm.train.checkpoint import CHECKPOINTS
 from valm.train.inputs import TRAIN, VALID, PictureFiles, open_inputs
-from valm.train.loop import HISTORY, run_training
+from valm.train.loop import run_training
 from valm.train.memory import keep_freed_memory
+from valm.train.metrics import HISTORY
+from valm.train.resumption import take_over, tell_of_unfinished
 from valm.train.saved_model import KIND, save_model
 from valm.train.training import Training
 
@@ -31,6 +34,7 @@ def train_model(
     tokens: Path,
     pictures: PictureFiles | None,
     output: Path,
+    resume_from: Path | None = None,
 ) -> None:
     """Train a variant, from the newest checkpoint of a killed run if there is one.
 
@@ -40,11 +44,15 @@ def train_model(
         tokens: Manifest of the token streams.
         pictures: Neighbours and vectors; None for a variant that reads no pictures.
         output: ``model.manifest.json``.
+        resume_from: Another work folder, whose newest checkpoint is gone on from.
 
     Raises:
+        InputError: Nothing can be written beside ``output`` or in the work folder.
+        ResumeError: What ``resume_from`` holds was made under other keys, code or inputs.
         ConfigError: The variant reads pictures and none were named.
         SystemExit: With 143, after SIGTERM and a checkpoint.
     """
+    require_writable(output.parent)
     torch.set_num_threads(job.threads)
     keep_freed_memory()
     settings = job.settings("train", Train)
@@ -59,7 +67,10 @@ def train_model(
     initialise(language_model, seed)
     training = Training(language_model, settings, seed, inputs.blocks[TRAIN], inputs.blocks[VALID])
     with job.work(parents) as work:
-        valid_loss = run_training(training, f"training {model}, seed {seed}", work)
+        if resume_from is not None:
+            take_over(resume_from, work)
+        tell_of_unfinished(work)
+        valid_loss = run_training(training, f"training {model}, seed {seed}", work, output.parent)
         facts = {
             "variant": model,
             "seed": seed,
@@ -72,7 +83,7 @@ def train_model(
         write_text(output.parent / HISTORY, (work / HISTORY).read_text(encoding="utf-8"))
         rows = language_model.parameter_count
         job.finish(output, kind=KIND, rows=rows, files=files, parents=parents, facts=facts)
-        shutil.rmtree(work / "checkpoints")
+        shutil.rmtree(work / CHECKPOINTS)
     logger.info("%s, seed %s: validation loss %.4f", model, seed, valid_loss)
 
 

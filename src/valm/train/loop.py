@@ -16,31 +16,36 @@ from valm.config.phases import Train
 from valm.core.logs import logger
 from valm.core.progress import Tracker
 from valm.core.seeding import derive_seed
-from valm.train.checkpoint import PlainCheckpoints, newest_checkpoint
-from valm.train.metrics import forget_after
+from valm.train.checkpoint import CHECKPOINTS, PlainCheckpoints, newest_checkpoint, step_of
+from valm.train.curves import open_curves
+from valm.train.metrics import HISTORY, forget_after, read_lines
 from valm.train.recorder import Recorder
 from valm.train.training import Training
 
-HISTORY = "metrics.jsonl"
 TERMINATED = 128 + 15  # what a shell reports of a process that SIGTERM ended
 
 
-def run_training(training: Training, what: str, work: Path) -> float:
+def run_training(training: Training, what: str, work: Path, shown: Path) -> float:
     """Train to the last step; returns the last validation loss.
 
-    State in ``work``: checkpoints, the history, ``progress.json``.
+    State in ``work``: checkpoints, the history, ``progress.json``; curves in ``shown``.
     """
     settings = training.settings
     torch.manual_seed(derive_seed(training.seed, "dropout"))
-    checkpoint = newest_checkpoint(work / "checkpoints")
-    done = int(checkpoint.name.removeprefix("step-")) if checkpoint else 0
+    checkpoint = newest_checkpoint(work / CHECKPOINTS)
+    done = step_of(checkpoint) if checkpoint else 0
     forget_after(work / HISTORY, done)
     if done:
         logger.info("%s: going on from step %s of %s", what, done, settings.steps)
     per_step = settings.sequences_per_step * training.model.trunk.config.context_tokens
-    total = (settings.steps - done) * per_step
-    with Tracker(what, total, "tokens", work / "progress.json") as tracker:
-        recorder = Recorder(tracker, work / HISTORY, work / "checkpoints", per_step)
+    history, progress = work / HISTORY, work / "progress.json"
+    logger.info("%s: watch %s, or tensorboard --logdir %s", what, progress, shown)
+    facts = settings.model_dump(mode="json")
+    with (
+        Tracker(what, settings.steps * per_step, "tokens", progress, done * per_step) as tracker,
+        open_curves(shown, settings.tracking, what, facts, read_lines(history)) as curves,
+    ):
+        recorder = Recorder(tracker, history, curves, work / CHECKPOINTS, per_step)
         try:
             make_trainer(settings, recorder, work).fit(training, ckpt_path=checkpoint)
         except SIGTERMException as error:

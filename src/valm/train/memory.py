@@ -6,6 +6,8 @@ import ctypes
 import resource
 import sys
 
+import torch
+
 # Names and values of glibc's <malloc.h>.
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
@@ -24,7 +26,9 @@ def keep_freed_memory() -> None:
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def peak_memory_bytes() -> int:
-    """Largest resident size of this process so far, in bytes."""
+def peak_memory_bytes(device: torch.device) -> int:
+    """Most bytes in use so far: of the GPU that is trained on, else this process's resident size."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from valm.core.atomic import write_text
 
+HISTORY = "metrics.jsonl"
+
 
 @dataclass(frozen=True)
 class Line:

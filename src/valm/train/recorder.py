@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from valm.core.progress import Tracker
 from valm.errors import ValmError
 from valm.train.checkpoint import checkpoint_folder, drop_old_checkpoints
+from valm.train.curves import Curves
 from valm.train.memory import peak_memory_bytes
 from valm.train.metrics import Line, append_line
 from valm.train.training import Training
@@ -23,21 +25,33 @@ class Recorder(lightning.Callback):
     Args:
         tracker: Counts tokens.
         history: ``metrics.jsonl``.
+        curves: What else shows it.
         checkpoints: Folder of the checkpoints.
         tokens_per_step: Training tokens of one step.
     """
 
-    def __init__(self, tracker: Tracker, history: Path, checkpoints: Path, tokens_per_step: int):
-        self.tracker, self.history, self.checkpoints = tracker, history, checkpoints
+    def __init__(
+        self,
+        tracker: Tracker,
+        history: Path,
+        curves: Curves,
+        checkpoints: Path,
+        tokens_per_step: int,
+    ):
+        self.tracker, self.history, self.curves = tracker, history, curves
+        self.checkpoints = checkpoints
         self.tokens_per_step = tokens_per_step
         # Sum and count of losses since the last line, and training time up to it.
         self.loss_sum, self.loss_count, self.seconds = torch.zeros(()), 0, 0.0
+        # After how many of them the sum was finite: tells the first bad step, asked for rarely,
+        # because every question would wait for the GPU.
+        self.finite_count = torch.zeros((), dtype=torch.int64)
         self.valid_loss: float | None = None
         self.clock = 0.0
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run goes on from."""
-        names = ("loss_sum", "loss_count", "seconds", "valid_loss")
+        names = ("loss_sum", "loss_count", "finite_count", "seconds", "valid_loss")
         return {name: getattr(self, name) for name in names}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -48,6 +62,7 @@ class Recorder(lightning.Callback):
         """Start the clock."""
         self.clock = time.monotonic()
         self.loss_sum = self.loss_sum.to(module.device)
+        self.finite_count = self.finite_count.to(module.device)
 
     def on_train_batch_end(
         self,
@@ -62,6 +77,7 @@ class Recorder(lightning.Callback):
         step, settings = trainer.global_step, module.settings
         self.loss_sum += outputs["loss"].detach()
         self.loss_count += 1
+        self.finite_count += self.loss_sum.isfinite()
 
         def due(every: int) -> bool:
             return step % every == 0 or step == settings.steps
@@ -70,9 +86,27 @@ class Recorder(lightning.Callback):
         if validates or due(settings.metrics_every_steps):
             self.write_line(module, step, validates)
         if due(settings.checkpoint_every_steps) or trainer.received_sigterm:
+            self.require_finite(module, step)
             trainer.save_checkpoint(checkpoint_folder(self.checkpoints, step))
             drop_old_checkpoints(self.checkpoints)
         self.tracker.advance(self.tokens_per_step, self.tracker.note)
+
+    def require_finite(self, module: Training, step: int) -> None:
+        """Stop before numbers that are none are saved or shown; the checkpoints before stay.
+
+        Raises:
+            ValmError: A loss since the last line is not finite, or a parameter.
+        """
+        cure = (
+            "lower train.optimiser.learning_rate or raise its warmup_steps; the last good checkpoint"
+            f" is kept in {self.checkpoints}"
+        )
+        finite = int(self.finite_count)
+        if finite < self.loss_count:
+            bad = step - self.loss_count + finite + 1
+            raise ValmError(f"the loss of step {bad} is not a finite number", cure=cure)
+        if not all(parameter.isfinite().all() for parameter in module.parameters()):
+            raise ValmError(f"parameters are not finite after step {step}", cure=cure)
 
     def write_line(self, module: Training, step: int, validates: bool) -> None:
         """Add the mean loss since the last line, and the validation loss if asked for.
@@ -80,12 +114,8 @@ class Recorder(lightning.Callback):
         Raises:
             ValmError: The loss is not finite.
         """
+        self.require_finite(module, step)
         loss = float(self.loss_sum) / self.loss_count
-        if loss - loss != 0.0:
-            raise ValmError(
-                f"the loss is {loss} at step {step}",
-                cure="lower train.optimiser.learning_rate or raise its warmup_steps",
-            )
         valid_loss = module.validation_loss() if validates else None
         now = time.monotonic()
         elapsed, self.clock = now - self.clock, now
@@ -98,14 +128,17 @@ class Recorder(lightning.Callback):
             learning_rate=module.settings.optimiser.learning_rate * module.rate_factor(step - 1),
             tokens_per_second=round(self.loss_count * self.tokens_per_step / elapsed, 1),
             seconds=round(self.seconds, 2),
-            peak_memory_bytes=peak_memory_bytes(),
+            peak_memory_bytes=peak_memory_bytes(module.device),
         )
         append_line(self.history, line)
+        self.curves.add(line)
         if valid_loss is not None:
             self.valid_loss = valid_loss
         self.loss_sum.zero_()
+        self.finite_count.zero_()
         self.loss_count = 0
         gigabytes = line.peak_memory_bytes / 1e9
+        self.tracker.facts = asdict(line) | {"steps": module.settings.steps}
         self.tracker.note = (
             f"loss {loss:.3f}, {line.tokens_per_second:,.0f} tokens/s, {gigabytes:.1f} GB"
         )

@@ -7,6 +7,7 @@ running code on loading, and with a digest, so that a damaged folder is told fro
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,13 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from valm.core.atomic import atomic_directory
+from valm.core.atomic import atomic_directory, require_space
 from valm.core.digest import digest_data, sha256_file
 from valm.errors import IntegrityError
 
 TENSORS, STATE = "tensors.safetensors", "state.json"
+MARGIN_BYTES = 1 << 20  # the tensors' names and sizes, and what a file system keeps for itself
+SYSTEM_ERROR = re.compile(r"os error (\d+)")
 # How what JSON lacks is written: a tensor by its name, a mapping whose keys are no strings.
 TENSOR_KEY, ITEMS_KEY = "$tensor", "$items"
 
@@ -33,8 +36,11 @@ def save_state(folder: Path, state: Mapping[str, Any]) -> None:
     """
     tensors: dict[str, Tensor] = {}
     plain = _without_tensors(state, tensors)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    tensor_bytes = sum(tensor.nbytes for tensor in tensors.values())
+    require_space(folder, tensor_bytes + len(json.dumps(plain)) + MARGIN_BYTES)
     with atomic_directory(folder) as part:
-        safetensors.torch.save_file(tensors, part / TENSORS)
+        _save_tensors(tensors, part / TENSORS)
         record = {
             "tensors_sha256": sha256_file(part / TENSORS),
             "state_digest": digest_data(plain),
@@ -60,6 +66,16 @@ def load_state(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise IntegrityError(f"saved state cannot be read: {error}", where=folder) from error
     return state
+
+
+def _save_tensors(tensors: dict[str, Tensor], file: Path) -> None:
+    """Write tensors; what the system refuses is an OSError, as of any other writer."""
+    try:
+        safetensors.torch.save_file(tensors, file)
+    except SafetensorError as error:
+        if number := SYSTEM_ERROR.search(str(error)):
+            raise OSError(int(number[1]), str(error)) from error
+        raise
 
 
 def _without_tensors(node: Any, tensors: dict[str, Tensor]) -> Any:

@@ -47,12 +47,13 @@ class Training(lightning.LightningModule):
         super().__init__()
         self.model, self.settings, self.seed = model, settings, seed
         self.train_blocks, self.valid_blocks = train_blocks, valid_blocks
+        self.loss = torch.compile(model.loss) if settings.compile else model.loss
         self.rate_factor = learning_rate_factor(settings.optimiser, settings.steps)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Mean loss of a batch in nats a token."""
         with self.autocast():
-            return self.model.loss(batch.ids, batch.targets, batch.pictures)
+            return self.loss(batch.ids, batch.targets, batch.pictures)
 
     def autocast(self) -> AbstractContextManager[None]:
         """Matrix products in the configured type; weights, norms and losses stay float32."""

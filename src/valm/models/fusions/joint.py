@@ -82,7 +82,7 @@ class JointAttention(SelfAttention):
         text, seen = torch.split(weights, [x.shape[1], vectors.shape[2]], dim=-1)
         by_place = seen.transpose(1, 2).flatten(0, 1).to(vectors.dtype)
         mixed = mix(by_place, vectors.flatten(0, 1), *to_value)
-        return self.leave(text @ value + mixed.unflatten(1, x.shape[:2]).transpose(0, 1))
+        return self.leave(text @ value + mixed.view(key.transpose(0, 1).shape).transpose(0, 1))
 
     def weights(
         self, x: Float[Tensor, "batch tokens width"], pictures: Pictures | None = None
@@ -121,7 +121,7 @@ class JointAttention(SelfAttention):
         """The softmax over the logits of text and pictures side by side."""
         by_head = query.transpose(0, 1).flatten(1, 2)
         products = match(by_head, vectors.flatten(0, 1), *to_key) * self.scale
-        products = products.unflatten(0, mask.shape[:2]).transpose(1, 2)
+        products = products.view(*mask.shape[:2], self.heads, -1).transpose(1, 2)
         seen = products.masked_fill(~mask.unsqueeze(1), float("-inf"))
         return torch.cat([self.text_logits(query, key), seen], dim=-1).softmax(dim=-1)
 
