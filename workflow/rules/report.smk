@@ -6,6 +6,7 @@ rule run_notebook:
         notebook="notebooks/{number}_{chapter}.ipynb",
         made=shown_by_notebook,
     output:
+        manifest="<results>/report/notebooks/{number}_{chapter}.manifest.json",
         notebook="<results>/report/notebooks/{number}_{chapter}.ipynb",
         page="<results>/report/notebooks/{number}_{chapter}.html",
     params:

@@ -44,8 +44,9 @@ class PlannedJob:
 
     @property
     def output(self) -> Path:
-        """Its manifest; an executed notebook has none and stands for itself."""
-        return Path(self.options["output"][0])
+        """Its manifest, which lies beside an executed notebook."""
+        output = Path(self.options["output"][0])
+        return output if output.name.endswith(SUFFIX) else output.with_suffix(SUFFIX)
 
     @property
     def inputs(self) -> list[Path]:

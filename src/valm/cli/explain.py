@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from valm.cli.dry_run import SUFFIX, PlannedJob, planned_jobs
+from valm.cli.dry_run import PlannedJob, planned_jobs
 from valm.core.digest import canonical_json
 from valm.core.fingerprint import changed_modules
 from valm.core.manifest import Manifest, read_manifest
 
 LONGEST_VALUE = 60
+MOST_INPUTS = 6
 
 
 def explain(target: str, arguments: Sequence[str]) -> str:
@@ -39,15 +40,17 @@ def _reasons(job: PlannedJob, made_again: set[Path]) -> list[str]:
     reasons = []
     if not job.output.is_file():
         reasons.append("it has not been made yet")
-    elif job.output.name.endswith(SUFFIX):
+    else:
         made = read_manifest(job.output)
         reasons += [f"{key}: {words}" for key, words in changes(made.recipe.section, job.section)]
         reasons += _code(made, job)
         reasons += _inputs(made, job, made_again)
         reasons += [f"{name} is missing" for name in _missing(made, job.output)]
-    reasons += [
-        f"it takes {path}, which is made again" for path in job.inputs if path in made_again
-    ]
+    # Snakemake's words name the inputs of the report's jobs too.
+    taken = [path for path in sorted(made_again) if path in job.inputs or str(path) in job.reason]
+    reasons += [f"it takes {path}, which is made again" for path in taken[:MOST_INPUTS]]
+    if len(taken) > MOST_INPUTS:
+        reasons.append(f"it takes {len(taken) - MOST_INPUTS} more that are made again")
     return reasons or [f"Snakemake says: {job.reason}"]
 
 
@@ -93,6 +96,8 @@ def _code(made: Manifest, job: PlannedJob) -> Iterator[str]:
 
 def _inputs(made: Manifest, job: PlannedJob, made_again: set[Path]) -> Iterator[str]:
     """Inputs that are new, gone, or other than those that the result was made from."""
+    if not job.inputs:  # the report's jobs: their commands name a folder
+        return
     folder = job.output.parent
     before = {
         Path(os.path.normpath(folder / name)): digest for name, digest in made.parents.items()

@@ -29,6 +29,7 @@ from valm.core.logs import logger
 from valm.core.registry import did_you_mean
 from valm.errors import InputError, ValmError
 from valm.report.notebook_page import notebook_page
+from valm.report.results import SUFFIX
 
 KERNEL = "valm-report"
 KERNEL_START_SECONDS = 600  # on a busy machine imports take minutes
@@ -44,13 +45,13 @@ class NotebookError(ValmError):
 def run_notebook(
     job: Job, *, notebook: Path, results: Path, output: Path, log: Path | None = None
 ) -> None:
-    """Execute a notebook on a study's results and write it, and its HTML, where results lie.
+    """Execute a notebook on a study's results; write it, its HTML and a manifest where results lie.
 
     Args:
         job: Reads ``study``.
         notebook: The notebook without outputs; it has a cell tagged ``parameters``.
         results: The study's results folder.
-        output: The executed notebook to write; the HTML gets the same name.
+        output: The executed notebook to write; HTML and manifest get the same name.
         log: The job's log file, beside which the notebook executes; ``logs/`` if there is none.
 
     Raises:
@@ -61,8 +62,12 @@ def run_notebook(
     attempt = (log.parent if log else Path("logs")) / output.name
     executed = execute(notebook, parameters, attempt)
     text: str = nbformat.writes(executed, version=NOTEBOOK_FORMAT)  # type: ignore[no-untyped-call]
+    page = output.with_suffix(".html")
     write_text(output, text + "\n")
-    write_text(output.with_suffix(".html"), notebook_page(executed, output.stem))
+    write_text(page, notebook_page(executed, output.stem))
+    job.finish(
+        output.with_suffix(SUFFIX), kind="notebook", rows=len(executed.cells), files=[output, page]
+    )
     logger.info("%s -> %s", notebook, output)
 
 
