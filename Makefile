@@ -13,12 +13,13 @@ ENVIRONMENT := .venv/.as-locked
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help study test test-all environment lock docs clean
+.PHONY: help study test test-all test-browser environment lock docs clean
 
 help:
 	@echo "make study        the default study, from raw packages to results/report/report.html (CORES=all)"
 	@echo "make test         what must hold before a change lands"
 	@echo "make test-all     the slow matrices of the workflow too: reruns by key, kills, moments"
+	@echo "make test-browser the viewer in a real Chromium, which is installed where apt and the right to are there"
 	@echo "make environment  .venv with the locked packages, and this package"
 	@echo "make lock         requirements/*.txt and envs/*.yaml from pyproject.toml"
 	@echo "make docs         config.yaml, its schema and its table of keys from the settings models"
@@ -32,6 +33,10 @@ test: $(ENVIRONMENT)
 
 test-all: $(ENVIRONMENT)
 	@pytest -n 2 --dist loadfile
+
+test-browser: $(ENVIRONMENT)
+	@command -v chromium > /dev/null || (apt-get update -qq && apt-get install -qq -y chromium > /dev/null)
+	@pytest tests/browser
 
 environment: $(ENVIRONMENT)
 

@@ -1,0 +1,153 @@
+"""A finished study, opened for questions: its models, its retriever, and the image base."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from valm.config.study import Study
+from valm.embed.encoder import Encoder, load_encoder
+from valm.errors import InputError
+from valm.evaluate.looking import NONE
+from valm.evaluate.predict import OWN
+from valm.ingest.picture_list import picture_bytes, read_picture_list
+from valm.ingest.tokenizer import Tokenizer, load_tokenizer
+from valm.models.language_model import LanguageModel
+from valm.retrieve.index import Searcher
+from valm.retrieve.neighbours import Neighbours, look_up
+from valm.train.saved_model import load_model
+
+KEPT_PICTURES = 512  # encoded pictures kept in memory, a few kilobytes each
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A model that is asked, with what it is given to look at.
+
+    Attributes:
+        model: Name of the variant.
+        control: Name of the picture control that it is given, ``none`` for no pictures.
+        own: Whether this is what it was trained with.
+        network: The model.
+    """
+
+    model: str
+    control: str
+    own: bool
+    network: LanguageModel
+
+    @property
+    def shown(self) -> str:
+        """What it is shown, as scores name it: ``own``, or a control."""
+        return OWN if self.own else self.control
+
+    @property
+    def key(self) -> str:
+        """Its name among all voices."""
+        return f"{self.model}:{self.shown}"
+
+    @property
+    def sees_retrieved(self) -> bool:
+        """Whether it looks at the pictures that a reader of the page can exchange."""
+        return self.control == "retrieved"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What is known of a picture of the image base."""
+
+    id: int
+    name: str
+    caption: str
+    source: str
+    licence: str
+
+
+class OpenStudy:
+    """A finished study in memory; nothing of it is changed.
+
+    Args:
+        study: Its configuration.
+        seed: Seed of the models that are asked; None: the study's first.
+
+    Raises:
+        InputError: A result is missing, or there is no model of that seed.
+    """
+
+    def __init__(self, study: Study, seed: int | None = None):
+        root = study.results
+        self._query, self._top_k = study.retrieve.query, study.retrieve.top_k
+        self._seed = study.seed
+        self._list = root / "ingest/pictures/list.manifest.json"
+        vectors = root / "embed/vectors/vectors.manifest.json"
+        self.tokenizer: Tokenizer = load_tokenizer(
+            root / "ingest/tokenizer/tokenizer.manifest.json"
+        )
+        self._encoder: Encoder = load_encoder(root / "embed/encoder/encoder.manifest.json")
+        index = root / f"retrieve/indices/{study.retrieve.index}.manifest.json"
+        self._searcher = Searcher(vectors, index)
+        self.values: NDArray[np.float16] = np.load(
+            vectors.with_name("values.npy"), mmap_mode="r", allow_pickle=False
+        )
+        self._pictures = _pictures(self._list)
+        self.voices = tuple(_voices(study, study.train.seeds[0] if seed is None else seed))
+        self.context_tokens = study.models.trunk.context_tokens
+        self.picture_bytes = lru_cache(KEPT_PICTURES)(self._picture_bytes)
+
+    @property
+    def seed(self) -> int:
+        """The study's seed, which the controls draw from."""
+        return self._seed
+
+    def retrieve(self, tokens: Sequence[int]) -> Neighbours:
+        """The pictures of every token of a text."""
+        return look_up([tokens], self._encoder, self._searcher, self._query, self._top_k)[0]
+
+    def find(self, text: str, count: int) -> list[Picture]:
+        """Pictures nearest to the state of a text's last token, best first."""
+        tokens = self.tokenizer.encode(text)
+        if not tokens:
+            return []
+        found = look_up([tokens], self._encoder, self._searcher, self._query, count)[0]
+        return [self.picture(int(i)) for i in found.ids[-1][found.mask[-1]]]
+
+    def picture(self, number: int) -> Picture:
+        """A picture by its id.
+
+        Raises:
+            InputError: There is none of that id.
+        """
+        if number not in self._pictures:
+            raise InputError(f"there is no picture {number}", where=self._list)
+        return self._pictures[number]
+
+    def _picture_bytes(self, number: int) -> bytes:
+        self.picture(number)
+        return picture_bytes(self._list, [number])[number]
+
+
+def _pictures(listed: Path) -> dict[int, Picture]:
+    columns = ("id", "name", "caption", "source", "licence")
+    rows: list[dict[str, Any]] = read_picture_list(listed).select(columns).to_pylist()
+    return {row["id"]: Picture(**row) for row in rows if row["id"] >= 0}
+
+
+def _voices(study: Study, seed: int) -> list[Voice]:
+    """Every variant with its own pictures, then what learnt from retrieved ones with the controls."""
+    own, controlled = [], []
+    for variant in study.models.variants:
+        manifest = study.results / f"train/{variant.name}/seed{seed}/model.manifest.json"
+        network, _ = load_model(manifest)
+        own.append(Voice(variant.name, variant.pictures, True, network))
+        if variant.takes_controls:
+            controlled += [
+                Voice(variant.name, control, False, network)
+                for control in (NONE, *study.evaluate.controls)
+            ]
+    return own + controlled
