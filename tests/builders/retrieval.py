@@ -30,20 +30,25 @@ def unit_vectors(rows: int, width: int = 16, seed: int = 0) -> np.ndarray[Any, A
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
 
 
-def write_vectors(folder: Path, keys: np.ndarray[Any, Any]) -> Path:
+def write_vectors(
+    folder: Path, keys: np.ndarray[Any, Any], norms: np.ndarray[Any, Any] | None = None
+) -> Path:
     """Write picture keys as ``embed-pictures`` does."""
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / "keys.npy", keys)
+    np.save(folder / "norms.npy", np.ones(len(keys), np.float32) if norms is None else norms)
     manifest = folder / "vectors.manifest.json"
     job = retrieve_job("find-neighbours")
-    job.finish(manifest, kind="vectors", rows=len(keys), files=[folder / "keys.npy"])
+    job.finish(manifest, kind="vectors", rows=len(keys), files=folder.glob("*.npy"))
     return manifest
 
 
-def write_index(folder: Path, vectors: Path, factory: str = "Flat", nprobe: int = 1) -> Path:
-    """Build an index named ``exact`` with a factory string of choice."""
+def write_index(
+    folder: Path, vectors: Path, factory: str = "Flat", nprobe: int = 1, **entry: Any
+) -> Path:
+    """Build an index named ``exact`` with a factory string, and other keys, of choice."""
     manifest = folder / "exact.manifest.json"
-    entry = {"name": "exact", "factory": factory, "nprobe": nprobe}
+    entry |= {"name": "exact", "factory": factory, "nprobe": nprobe}
     job = retrieve_job("build-index", "exact", indices=[entry])
     build_index(job, vectors=vectors, index="exact", output=manifest)
     return manifest

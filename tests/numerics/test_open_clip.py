@@ -23,6 +23,7 @@ from valm.embed.make import make_encoder
 from valm.embed.pictures import embed_pictures
 from valm.errors import ConfigError
 from valm.ingest.picture_list import iterate_pictures
+from valm.retrieve.keys import open_keys
 
 END_OF_TEXT = 49407
 
@@ -87,7 +88,13 @@ def test_a_checkpoint_becomes_an_encoder_and_vectors(tmp_path: Path) -> None:
     inputs = torch.stack([transform(picture) for _, picture in iterate_pictures(pictures)])
     with torch.inference_mode():
         wanted = model.eval().encode_image(inputs, normalize=True)
+        raw = model.encode_image(inputs)
     np.testing.assert_allclose(keys, wanted.numpy(), atol=2e-3)
+    norms = np.load(vectors.with_name("norms.npy"), allow_pickle=False)
+    assert norms.dtype == np.float32
+    np.testing.assert_allclose(norms, raw.norm(dim=1).numpy(), rtol=1e-5)
+    kept = open_keys(vectors, "raw").rows(slice(None))
+    np.testing.assert_allclose(kept, raw.numpy(), atol=2e-3 * float(raw.norm(dim=1).max()))
 
 
 def test_another_vocabulary_or_a_tower_that_looks_ahead_is_refused(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from builders.retrieval import unit_vectors, write_index, write_vectors
 
 from valm.retrieve import index as index_module
 from valm.retrieve.index import Searcher
-from valm.retrieve.recall import best_scores, recall_at
+from valm.retrieve.keys import PictureKeys, open_keys
+from valm.retrieve.recall import Exact, recall_at
 
 
 @pytest.mark.parametrize("factory", ["Flat", "IVF8,Flat"])
@@ -30,6 +31,34 @@ def test_exhaustive_search_is_brute_force(
     assert ids.dtype == np.int32 and scores.dtype == np.float32
 
 
+@pytest.mark.parametrize("kind", ["unit", "raw"])
+@pytest.mark.parametrize("similarity", ["inner_product", "l2"])
+@pytest.mark.parametrize("factory", ["Flat", "IVF8,Flat"])
+def test_raw_keys_and_squared_distances_are_brute_force(
+    tmp_path: Path, factory: str, similarity: str, kind: str
+) -> None:
+    keys, queries = unit_vectors(500), unit_vectors(60, seed=1).astype(np.float32)
+    norms = np.random.default_rng(2).uniform(0.5, 4, 500).astype(np.float32)
+    vectors = write_vectors(tmp_path, keys, norms)
+    searcher = Searcher(
+        vectors, write_index(tmp_path, vectors, factory, 8, keys=kind, similarity=similarity)
+    )
+    ids, scores, mask = searcher.search(queries, 5)
+    table = keys.astype(np.float64) * (norms[:, np.newaxis] if kind == "raw" else 1)
+    exact = queries.astype(np.float64) @ table.T
+    if similarity == "l2":
+        exact = -((queries.astype(np.float64)[:, np.newaxis] - table) ** 2).sum(axis=2)
+    best = np.argsort(-exact, axis=1)[:, :5]
+    assert np.array_equal(ids, best) and mask.all()
+    assert np.allclose(scores, np.take_along_axis(exact, best, 1), atol=1e-5)
+    space = Exact.of(open_keys(vectors, kind), queries, 5, similarity)  # type: ignore[arg-type]
+    assert [recall_at(k, ids, queries, space) for k in (1, 5)] == [1, 1]
+    others = Exact.of(open_keys(vectors, "unit"), queries, 5, "inner_product")
+    assert (recall_at(5, ids, queries, others) == 1) == (
+        kind == "unit"
+    )  # lengths change what is best
+
+
 @pytest.mark.parametrize(("factory", "nprobe"), [("Flat", 1), ("IVF3,Flat", 1)])
 def test_where_nothing_is_found_the_mask_says_so(tmp_path: Path, factory: str, nprobe: int) -> None:
     """Fewer pictures than K, and a list that holds fewer than K."""
@@ -44,25 +73,33 @@ def test_where_nothing_is_found_the_mask_says_so(tmp_path: Path, factory: str, n
 def test_best_scores_are_those_of_all_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("valm.retrieve.recall.BLOCK_ROWS", 7)
     keys, queries = unit_vectors(50), unit_vectors(9, seed=1).astype(np.float32)
-    exact = -np.sort(-(queries.astype(np.float64) @ keys.astype(np.float64).T), axis=1)
-    assert np.allclose(best_scores(keys, queries, 8), exact[:, :8], atol=1e-12)
-    assert best_scores(keys, queries, 80).shape == (9, 50)
+    norms = np.linspace(0.5, 3, 50).astype(np.float32)
+    for scale in (None, norms):
+        table = keys.astype(np.float64) * (1 if scale is None else scale[:, np.newaxis])
+        products = queries.astype(np.float64) @ table.T
+        for similarity, wanted in {
+            "inner_product": products,
+            "l2": products - (table**2).sum(axis=1) / 2,
+        }.items():
+            exact = Exact.of(PictureKeys(keys, scale), queries, 8, similarity)
+            assert np.allclose(exact.best, -np.sort(-wanted, axis=1)[:, :8], atol=1e-6)
+    assert Exact.of(PictureKeys(keys), queries, 80, "inner_product").best.shape == (9, 50)
 
 
 def test_recall_in_closed_form() -> None:
     """Keys are the axes, so a query's components are its scores."""
     keys = np.eye(6, dtype=np.float16)
     queries = np.array([[6, 5, 4, 3, 2, 1], [1, 2, 3, 4, 5, 6]], np.float32) / 10
-    best = best_scores(keys, queries, 4)
+    exact = Exact.of(PictureKeys(keys), queries, 4, "inner_product")
     ids = np.array([[0, 2, 5, -1], [5, 4, 3, 2]], np.int32)
-    assert recall_at(1, ids, keys, queries, best) == 1.0
-    assert recall_at(2, ids, keys, queries, best) == (1 + 2) / 4
-    assert recall_at(4, ids, keys, queries, best) == (2 + 4) / 8
+    assert recall_at(1, ids, queries, exact) == 1.0
+    assert recall_at(2, ids, queries, exact) == (1 + 2) / 4
+    assert recall_at(4, ids, queries, exact) == (2 + 4) / 8
 
 
 def test_any_of_the_pictures_that_tie_counts() -> None:
     keys = np.ones((4, 1), np.float16)
     queries = np.ones((1, 1), np.float32)
-    best = best_scores(keys, queries, 2)
-    assert recall_at(2, np.array([[3, 1]], np.int32), keys, queries, best) == 1.0
-    assert recall_at(9, np.array([[3, 1]], np.int32), keys, queries, best) == 1.0
+    exact = Exact.of(PictureKeys(keys), queries, 2, "inner_product")
+    assert recall_at(2, np.array([[3, 1]], np.int32), queries, exact) == 1.0
+    assert recall_at(9, np.array([[3, 1]], np.int32), queries, exact) == 1.0

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from builders.retrieval import unit_vectors, write_index, write_vectors
 
@@ -48,6 +49,36 @@ def test_what_the_keys_cannot_carry_is_refused_with_what_fits(
 
 def test_the_proposed_factory_string_can_be_built(tmp_path: Path) -> None:
     write_index(tmp_path, write_vectors(tmp_path, unit_vectors(40)), "IVF1,PQ4x5")
+
+
+def test_k_means_sees_a_seeded_sample_and_the_index_holds_all(tmp_path: Path) -> None:
+    vectors = write_vectors(tmp_path, unit_vectors(600))
+    made = [
+        write_index(tmp_path / name, vectors, "IVF8,Flat", 8, training_vectors=number)
+        for name, number in {"a": 300, "b": 300, "whole": 600, "more": 10_000_000}.items()
+    ]
+    data = [manifest.with_name("exact.faiss").read_bytes() for manifest in made]
+    assert data[0] == data[1] != data[2] == data[3]
+    assert (
+        data[2]
+        == write_index(tmp_path / "c", vectors, "IVF8,Flat", 8)
+        .with_name("exact.faiss")
+        .read_bytes()
+    )
+    ids, _, mask = Searcher(vectors, made[0]).search(unit_vectors(5).astype("float32"), 600)
+    assert mask.all() and (np.sort(ids, axis=1) == np.arange(600)).all()
+    with pytest.raises(ConfigError, match=r"8 inverted lists cannot be trained on 5 pictures"):
+        write_index(tmp_path / "d", vectors, "IVF8,Flat", training_vectors=5)
+
+
+def test_raw_keys_need_as_many_norms_as_keys(tmp_path: Path) -> None:
+    vectors = write_vectors(tmp_path, unit_vectors(40), np.ones(39, np.float32))
+    write_index(tmp_path, vectors)
+    with pytest.raises(IntegrityError, match=r"expected 40 norms, .* \(39,\) .*norms\.npy"):
+        write_index(tmp_path, vectors, keys="raw")
+    (tmp_path / "norms.npy").unlink()
+    with pytest.raises(IntegrityError, match=r"missing .*norms\.npy.* run the study again"):
+        write_index(tmp_path, vectors, keys="raw")
 
 
 def test_an_index_of_other_vectors_is_refused(tmp_path: Path) -> None:

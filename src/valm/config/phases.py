@@ -174,7 +174,16 @@ class Index(Settings):
     """One faiss index over the picture keys."""
 
     name: str = Field(description="Name of the index in results and tables.")
-    factory: str = Field(description="faiss factory string, inner product: Flat, IVF64,PQ48x8 ...")
+    factory: str = Field(description="faiss factory string: Flat, IVF64,PQ48x8 ...")
+    keys: Literal["unit", "raw"] = Field(
+        "unit", description="Keys of unit length, or as long as the encoder gave them (official)."
+    )
+    similarity: Literal["inner_product", "l2"] = Field(
+        "inner_product", description="'inner_product', or squared distance: 'l2'."
+    )
+    training_vectors: int | None = Field(
+        None, ge=1, description="Keys that k-means is trained on, drawn at random; null = all."
+    )
     nprobe: int = Field(1, ge=1, description="Inverted lists searched per query (IVF only).")
     recall_floor: float = Field(
         0.0, ge=0, le=1, description="The study fails if recall@top_k falls below this."

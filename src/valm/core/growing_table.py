@@ -25,14 +25,16 @@ class GrowingTable:
     Args:
         folder: The job's work directory.
         rows: Rows of each column.
-        columns: Width and dtype of each column, by name.
+        columns: Width and dtype of each column, by name; a width of None is one number a row.
 
     Attributes:
         done: Rows that count.
-        columns: The mapped arrays by name, [rows, width].
+        columns: The mapped arrays by name, [rows, width] or [rows].
     """
 
-    def __init__(self, folder: Path, rows: int, columns: Mapping[str, tuple[int, DTypeLike]]):
+    def __init__(
+        self, folder: Path, rows: int, columns: Mapping[str, tuple[int | None, DTypeLike]]
+    ):
         self._rows = rows
         self._note = folder / "rows_done.json"
         self._files = {name: folder / f"{name}.npy" for name in columns}
@@ -42,7 +44,12 @@ class GrowingTable:
         self.done = int(json.loads(self._note.read_text("utf-8"))) if going_on else 0
         mode: Any = "r+" if going_on else "w+"
         self.columns: dict[str, np.memmap[Any, Any]] = {
-            name: open_memmap(self._files[name], mode, np.dtype(dtype), (rows, width))
+            name: open_memmap(
+                self._files[name],
+                mode,
+                np.dtype(dtype),
+                (rows,) if width is None else (rows, width),
+            )
             for name, (width, dtype) in columns.items()
         }
 

@@ -85,11 +85,13 @@ class PictureVectors:
     """Vectors of consecutive pictures, in the order of ids.
 
     Attributes:
-        keys: float32 [pictures, key_width], what is searched.
+        keys: float32 [pictures, key_width], what is searched, unit length.
+        norms: float32 [pictures], the keys' lengths before they were made unit vectors.
         values: float32 [pictures, value_width], what the language model reads.
     """
 
     keys: NDArray[np.float32]
+    norms: NDArray[np.float32]
     values: NDArray[np.float32]
 
 

@@ -1,4 +1,4 @@
-"""``embed-pictures``: the key and the value of every kept picture, resumably."""
+"""``embed-pictures``: key, its norm, and value of every kept picture, resumably."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from valm.embed.encoder import ENCODERS, KIND, load_encoder
 def embed_pictures(
     job: Job, *, pictures: Path, encoder: Path, features: Path | None, output: Path
 ) -> None:
-    """Write ``keys.npy`` and ``values.npy``, float16 [pictures, width]; a row's number is the id.
+    """Write ``keys.npy``, ``norms.npy`` and ``values.npy``; a row's number is the picture's id.
+
+    Keys and values are float16 [pictures, width], the keys of unit length; their norms before that are
+    float32 [pictures].
 
     Args:
         pictures: Manifest of the picture list.
@@ -30,12 +33,16 @@ def embed_pictures(
     loaded = load_encoder(encoder)
     kind = ENCODERS.get(made.facts["encoder"])
     parents = [path for path in (pictures, encoder, features) if path is not None]
-    columns = {"keys": (loaded.key_width, "float16"), "values": (loaded.value_width, "float16")}
+    columns = {
+        "keys": (loaded.key_width, "float16"),
+        "norms": (None, "float32"),
+        "values": (loaded.value_width, "float16"),
+    }
     with job.work(parents) as work, Tracker("embedding", count, "pictures") as tracker:
         table = GrowingTable(work, count, columns)
         tracker.advance(table.done)
         for block in kind.embed(loaded, pictures, features, table.done):
-            table.append(keys=block.keys, values=block.values)
+            table.append(**vars(block))
             tracker.advance(len(block.keys))
         files = table.publish(output.parent)
         job.finish(
@@ -48,7 +55,6 @@ def embed_pictures(
                 "key_width": loaded.key_width,
                 "value_width": loaded.value_width,
                 "dtype": "float16",
-                "keys_have_unit_length": made.facts.get("keys_have_unit_length", True),
                 "encoder": made.facts["encoder"],
                 "weights_sha256": sorted(f.sha256 for f in made.files.values()),
             },

@@ -1,6 +1,6 @@
 """faiss indices by factory string: what can be built from so many vectors, and built how.
 
-All indices are by inner product. Every k-means is seeded, and a job's threads are its rule's, so the
+Every k-means and every sample is seeded, and a job's threads are its rule's, so the
 same vectors give the same bytes.
 """
 
@@ -16,35 +16,38 @@ from numpy.typing import NDArray
 
 from valm.config.phases import Index
 from valm.core.logs import logger
-from valm.core.seeding import derive_seed
+from valm.core.seeding import derive_seed, numpy_generator
 from valm.errors import ConfigError
+from valm.retrieve.keys import PictureKeys
 
 # faiss asks for this many training vectors a centroid before it trusts them.
 VECTORS_PER_CENTROID = 39
 BLOCK_ROWS = 65_536
 INVERTED_LISTS = re.compile(r"\bIVF\d+")
+METRICS = {"inner_product": faiss.METRIC_INNER_PRODUCT, "l2": faiss.METRIC_L2}
 PRODUCT_QUANTISER = re.compile(r"\bPQ(\d+)(?:x(\d+))?")
 
 
-def make_index(settings: Index, keys: NDArray[np.float16], seed: int) -> faiss.Index:
+def make_index(settings: Index, keys: PictureKeys, seed: int) -> faiss.Index:
     """Train an index on the keys and add all of them, in order: a key's number is its row.
 
     Args:
-        settings: Factory string and nprobe.
-        keys: float16 [N, E], unit length; may be memory-mapped.
+        settings: Factory string, similarity, training sample and nprobe.
+        keys: The keys of all pictures.
         seed: The study's seed.
 
     Raises:
         ConfigError: The factory string is no factory string, or asks for more than the keys hold.
     """
-    rows, width = keys.shape
-    index = _empty_index(settings, width)
-    _check_enough(index, settings, rows)
+    rows = len(keys)
+    trained_on = _training_rows(settings, rows, seed)
+    index = _empty_index(settings, keys.width)
+    _check_enough(index, settings, rows if isinstance(trained_on, slice) else len(trained_on))
     _prepare_training(index, derive_seed(seed, "index", settings.name) % 2**31)
     if not index.is_trained:
-        index.train(keys.astype(np.float32))
+        index.train(keys.rows(trained_on))
     for first in range(0, rows, BLOCK_ROWS):
-        index.add(keys[first : first + BLOCK_ROWS].astype(np.float32))
+        index.add(keys.rows(slice(first, first + BLOCK_ROWS)))
     if (lists := inverted_lists(index)) is not None:
         lists.nprobe = min(settings.nprobe, lists.nlist)
     return index
@@ -67,9 +70,18 @@ def _key(settings: Index) -> str:
     return f"retrieve.indices[{settings.name}].factory"
 
 
+def _training_rows(settings: Index, rows: int, seed: int) -> slice | NDArray[np.int64]:
+    """The keys that k-means sees: all, or a sample without replacement, in the order of the table."""
+    wanted = settings.training_vectors
+    if wanted is None or wanted >= rows:
+        return slice(None)
+    generator = numpy_generator(seed, "index training", settings.name)
+    return np.sort(generator.choice(rows, wanted, replace=False, shuffle=False))
+
+
 def _empty_index(settings: Index, width: int) -> faiss.Index:
     try:
-        return faiss.index_factory(width, settings.factory, faiss.METRIC_INNER_PRODUCT)
+        return faiss.index_factory(width, settings.factory, METRICS[settings.similarity])
     except RuntimeError as error:
         cure = "use a faiss factory string such as Flat or IVF64,PQ48x8"
         if (quantiser := PRODUCT_QUANTISER.search(settings.factory)) is not None:

@@ -20,29 +20,11 @@ from valm.core.logs import logger
 from valm.core.manifest import Manifest, read_manifest, verify_files
 from valm.errors import IntegrityError
 from valm.retrieve.factory import bytes_per_vector, inverted_lists, make_index
+from valm.retrieve.keys import open_keys
 
 KIND = "index"
-KEYS = "keys.npy"
 # Bounds the memory of a search: queries are searched so many at a time.
 BLOCK_QUERIES = 16_384
-
-
-def open_keys(vectors: Path) -> NDArray[np.float16]:
-    """The picture keys, float16 [N, E], memory-mapped.
-
-    Raises:
-        IntegrityError: There are not as many as the manifest states.
-    """
-    manifest = read_manifest(vectors, "vectors")
-    path = vectors.with_name(KEYS)
-    keys: NDArray[np.float16] = np.load(path, mmap_mode="r", allow_pickle=False)
-    if keys.ndim != 2 or len(keys) != manifest.rows:
-        raise IntegrityError(
-            f"expected {manifest.rows} keys, found an array of shape {keys.shape}",
-            where=path,
-            cure=f"delete {vectors} and run the study again",
-        )
-    return keys
 
 
 def build_index(job: Job, *, vectors: Path, index: str, output: Path) -> None:
@@ -58,7 +40,7 @@ def build_index(job: Job, *, vectors: Path, index: str, output: Path) -> None:
     """
     entries = job.value("retrieve.indices", list[Index])
     settings = next(entry for entry in entries if entry.name == index)
-    keys = open_keys(vectors)
+    keys = open_keys(vectors, settings.keys)
     built = make_index(settings, keys, job.seed)
     file = output.with_name(f"{index}.faiss")
     with atomic_path(file) as temporary:
@@ -73,6 +55,8 @@ def build_index(job: Job, *, vectors: Path, index: str, output: Path) -> None:
         facts={
             "index": index,
             "factory": settings.factory,
+            "keys": settings.keys,
+            "similarity": settings.similarity,
             "nprobe": None if lists is None else int(lists.nprobe),
             "bytes_per_vector": bytes_per_vector(built),
         },
@@ -81,7 +65,7 @@ def build_index(job: Job, *, vectors: Path, index: str, output: Path) -> None:
 
 
 class Searcher:
-    """Finds the pictures whose keys have the largest inner products with queries.
+    """Finds the pictures whose keys are most similar to queries, by the index's similarity.
 
     Args:
         vectors: Manifest of the picture vectors.
@@ -98,6 +82,8 @@ class Searcher:
         verify_files(index)
         self._index = faiss.read_index(str(index.with_name(f"{manifest.facts['index']}.faiss")))
         self.rows: int = manifest.rows
+        # faiss gives squared distances, the smallest first; a score is the larger the better.
+        self._sign = np.float32(-1 if self._index.metric_type == faiss.METRIC_L2 else 1)
 
     def search(
         self, keys: NDArray[np.float32], top_k: int
@@ -109,9 +95,9 @@ class Searcher:
             top_k: K.
 
         Returns:
-            Picture ids int32 [n, K], inner products float32 [n, K], and a mask bool [n, K] that is
-            False where nothing was found (fewer pictures than K, or empty lists): there the id is -1,
-            which is no row, and the score 0.
+            Picture ids int32 [n, K], scores float32 [n, K] (inner products, or squared distances with
+            a minus), and a mask bool [n, K] that is False where nothing was found (fewer pictures than
+            K, or empty lists): there the id is -1, which is no row, and the score 0.
         """
         distinct, same = _distinct(keys)
         found = np.empty((len(distinct), top_k), np.int64)
@@ -121,7 +107,7 @@ class Searcher:
             scores[block], found[block] = self._index.search(distinct[block], top_k)
         mask = found >= 0
         ids = found.astype(np.int32)
-        return ids[same], np.where(mask, scores, np.float32(0))[same], mask[same]
+        return ids[same], np.where(mask, self._sign * scores, np.float32(0))[same], mask[same]
 
 
 def _check_parent(manifest: Manifest, vectors: Path, index: Path) -> None:

@@ -2,16 +2,17 @@
 
 The queries are real ones: states of tokens drawn from the validation text, since an index that finds
 pictures by pictures may still miss them by text. recall@k is the share of an index's first k pictures
-that belong to the k best. "Best" is decided by inner products in float64, and pictures that tie with
-the k-th count, so exact search scores 1 whatever order it puts equal keys in.
+that belong to the k best. "Best" is decided in float64, by the similarity and the keys of that index,
+and pictures that tie with the k-th count, so exact search scores 1 whatever order it puts equal keys in.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +26,12 @@ from valm.core.seeding import numpy_generator
 from valm.embed.encoder import load_encoder
 from valm.errors import InputError, ValmError
 from valm.ingest.tokens import TokenStream
-from valm.retrieve.index import Searcher, open_keys
+from valm.retrieve.index import Searcher
+from valm.retrieve.keys import PictureKeys, open_keys
 from valm.retrieve.queries import queried_texts, states_at
 
 BLOCK_ROWS = 4_096
-# Inner products of unit vectors in float32 are this far off, at the most.
+# Inner products of unit vectors in float32 are this far off, at the most; of longer ones in proportion.
 ROUNDING = 1e-6
 TIMED_RUNS = 3
 
@@ -63,14 +65,16 @@ def measure_recall(
     top_k = job.value("retrieve.top_k", int)
     depths = sorted({*settings.at, top_k})
     entries = {entry.name: entry for entry in job.value("retrieve.indices", list[Index])}
-    keys = open_keys(vectors)
     queries = _draw_queries(job, settings.queries, encoder, tokens)
-    best = best_scores(keys, queries, max(depths))
+    facts_of = {manifest: read_manifest(manifest, "index").facts for manifest in indices}
+    exact = {
+        space: Exact.of(open_keys(vectors, space[0]), queries, max(depths), space[1])
+        for space in {_space(facts) for facts in facts_of.values()}
+    }
     rows = []
-    for manifest in indices:
-        facts = read_manifest(manifest, "index").facts
+    for manifest, facts in facts_of.items():
         ids, speed = _timed_search(Searcher(vectors, manifest), queries, max(depths))
-        recall = {str(k): recall_at(k, ids, keys, queries, best) for k in depths}
+        recall = {str(k): recall_at(k, ids, queries, exact[_space(facts)]) for k in depths}
         named = {name: facts[name] for name in ("index", "factory", "nprobe", "bytes_per_vector")}
         rows.append(
             named | {"recall": recall, "queries": len(queries), "queries_per_second": speed}
@@ -89,50 +93,75 @@ def measure_recall(
     )
 
 
-def best_scores(
-    keys: NDArray[np.float16], queries: NDArray[np.float32], k: int
-) -> NDArray[np.float64]:
-    """The k largest inner products of each query, best first, by brute force in float64.
+@dataclass(frozen=True)
+class Exact:
+    """What there is to find, by brute force in float64.
 
-    Args:
-        keys: float16 [N, E]; may be memory-mapped.
-        queries: float32 [n, E].
-
-    Returns:
-        float64 [n, min(k, N)].
+    Attributes:
+        keys: The keys that are searched.
+        similarity: As in ``retrieve.indices``.
+        best: The largest scores of each query, best first, float64 [n, at most N].
     """
-    exact = queries.astype(np.float64)
-    best = np.empty((len(queries), 0))
-    for first in range(0, len(keys), BLOCK_ROWS):
-        block = keys[first : first + BLOCK_ROWS].astype(np.float64)
-        scores = np.concatenate([best, exact @ block.T], axis=1)
-        kept = min(k, scores.shape[1])
-        best = np.partition(scores, scores.shape[1] - kept, axis=1)[:, -kept:]
-    return np.sort(best, axis=1)[:, ::-1]
+
+    keys: PictureKeys
+    similarity: str
+    best: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, keys: PictureKeys, queries: NDArray[np.float32], k: int, similarity: str) -> Exact:
+        """The k best scores of each query.
+
+        Args:
+            keys: The keys of all pictures.
+            queries: float32 [n, E].
+            k: Depth; where there are fewer pictures, all of them.
+            similarity: As in ``retrieve.indices``.
+        """
+        best = np.empty((len(queries), 0))
+        for first in range(0, len(keys), BLOCK_ROWS):
+            block = keys.rows(slice(first, first + BLOCK_ROWS))
+            scores = np.concatenate([best, _scores(queries, block, similarity)], axis=1)
+            kept = min(k, scores.shape[1])
+            best = np.partition(scores, scores.shape[1] - kept, axis=1)[:, -kept:]
+        return cls(keys, similarity, np.sort(best, axis=1)[:, ::-1])
+
+    @property
+    def rounding(self) -> float:
+        """How far scores in float32 may be off."""
+        return ROUNDING * max(1.0, self.keys.longest) ** (2 if self.similarity == "l2" else 1)
 
 
-def recall_at(
-    k: int,
-    ids: NDArray[np.int32],
-    keys: NDArray[np.float16],
-    queries: NDArray[np.float32],
-    best: NDArray[np.float64],
-) -> float:
+def _scores(
+    queries: NDArray[np.float32], vectors: NDArray[np.float32], similarity: str
+) -> NDArray[np.float64]:
+    """Scores of queries [n, E] with vectors [m, E], or [n, m, E] of their own, float64 [n, m].
+
+    Squared distances order pictures as q·v - |v|²/2 does, since |q - v|² = |q|² - 2 (q·v - |v|²/2).
+    """
+    mine, each = queries.astype(np.float64), vectors.astype(np.float64)
+    scores = mine @ each.T if each.ndim == 2 else np.einsum("qe,qke->qk", mine, each)
+    return scores if similarity == "inner_product" else scores - (each**2).sum(axis=-1) / 2
+
+
+def recall_at(k: int, ids: NDArray[np.int32], queries: NDArray[np.float32], exact: Exact) -> float:
     """The share of the k best pictures that an index found among its first k.
 
     Args:
         k: Depth; where there are fewer pictures, all of them.
         ids: What the index found, int32 [n, at least k]; -1 is nothing.
-        keys: float16 [N, E].
         queries: float32 [n, E].
-        best: What there is to find, float64 [n, at least k], from ``best_scores``.
+        exact: What there is to find, at least to that depth.
     """
-    k = min(k, best.shape[1])
+    k = min(k, exact.best.shape[1])
     found = ids[:, :k]
-    vectors = keys[np.maximum(found, 0)].astype(np.float64)
-    scores = np.einsum("qke,qe->qk", vectors, queries.astype(np.float64))
-    good = (found >= 0) & (scores >= best[:, k - 1 : k] - ROUNDING)
+    scores = _scores(queries, exact.keys.rows(np.maximum(found, 0)), exact.similarity)
+    good = (found >= 0) & (scores >= exact.best[:, k - 1 : k] - exact.rounding)
     return round(float(good.mean()), 4)
+
+
+def _space(facts: Mapping[str, Any]) -> tuple[Literal["unit", "raw"], str]:
+    """What an index searches, and how it compares."""
+    return facts["keys"], facts["similarity"]
 
 
 def _draw_queries(job: Job, count: int, encoder: Path, tokens: Path) -> NDArray[np.float32]:

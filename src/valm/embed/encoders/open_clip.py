@@ -75,7 +75,7 @@ class Params(Settings):
     checkpoint: str = Field(description="File of the weights: .safetensors, or a .pt state dict.")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="The checkpoint's sha256.")
     normalise: bool = Field(
-        True, description="Pictures' vectors of unit length; the official scripts leave them as is."
+        True, description="Values of unit length; the official scripts leave them as they are."
     )
     pictures_per_batch: int = Field(32, ge=1, description="Pictures embedded at once.")
 
@@ -117,11 +117,13 @@ class OpenClipEncoder:
         return found
 
     @torch.inference_mode()
-    def encode_pictures(self, pictures: Sequence[Any]) -> Float[Tensor, "pictures width"]:
+    def encode_pictures(self, pictures: Sequence[Any]) -> PictureVectors:
         """Vectors of RGB pictures (PIL images)."""
         inputs = torch.stack([self._as_input(picture) for picture in pictures])
-        vectors: Tensor = self.model.encode_image(inputs).float()
-        return functional.normalize(vectors, dim=-1) if self.params.normalise else vectors
+        vectors: Float[Tensor, "pictures width"] = self.model.encode_image(inputs).float()
+        keys = functional.normalize(vectors, dim=-1)
+        values = keys if self.params.normalise else vectors
+        return PictureVectors(keys.numpy(), vectors.norm(dim=-1).numpy(), values.numpy())
 
 
 class OpenClip(EncoderKind):
@@ -155,7 +157,6 @@ class OpenClip(EncoderKind):
             "value_width": encoder.value_width,
             "context_tokens": encoder.context_tokens,
             "vocabulary": vocabulary["kind"],
-            "keys_have_unit_length": params.normalise,
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
         }
 
@@ -171,8 +172,7 @@ class OpenClip(EncoderKind):
         """Decode and embed the remaining pictures, batch by batch."""
         stream = (picture for _, picture in iterate_pictures(pictures, first_id))
         for batch in batches(stream, encoder.params.pictures_per_batch):
-            vectors = encoder.encode_pictures(batch)
-            yield PictureVectors(vectors.numpy(), vectors.numpy())
+            yield encoder.encode_pictures(batch)
 
 
 def _model_config(params: Params) -> dict[str, Any]:

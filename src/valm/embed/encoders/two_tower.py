@@ -104,7 +104,7 @@ class TwoTowerEncoder:
         """Keys and values of pictures, from their features."""
         keys = self.towers.picture(self.inputs.reduced(features))
         values = self.form.render(keys, self.picture_keys, features[:, NETWORK_WIDTH:])
-        return PictureVectors(keys.numpy(), values.numpy())
+        return PictureVectors(keys.numpy(), np.ones(len(keys), np.float32), values.numpy())
 
 
 class TwoTower(EncoderKind):
