@@ -125,7 +125,7 @@ def test_lambada_is_made_again_from_its_plain_text(vocabulary: Tokenizer) -> Non
 
 def test_wikitext_is_made_again_from_its_raw_text(vocabulary: Tokenizer) -> None:
     """All 2,891 lines. As it is, 1,539 of them would be equal: the detokeniser is what it takes."""
-    texts = raw_file("wikitext103_test_raw").read_text("utf-8").split("\n")
+    texts = raw_file("wikitext103_test").read_text("utf-8").split("\n")
     texts = [text for text in texts if text.strip()]
     wanted = list(shipped("wikitext103_test", vocabulary))
     made = vocabulary.encode_batch([wikitext_line(text) for text in texts])

@@ -103,7 +103,8 @@ def train_tokenizer(job: Job, *, text: Sequence[Path], output: Path) -> None:
         core = clip_bpe(START_OF_TEXT, END_OF_TEXT)
     elif settings.kind == "clip_fairseq":
         core = clip_bpe(START_OF_TEXT, END_OF_TEXT, before=SPECIAL_ENTRIES)
-        core.normalizer = tokenizers.normalizers.Sequence([])  # clip_cleaned leaves nothing to do
+        # clip_cleaned does more; this is for those who read the file alone.
+        core.normalizer = tokenizers.normalizers.Lowercase()
     else:
         sources = job.value("ingest.text.sources", list[TextSource])
         split = job.settings("ingest.text.split", Split)
