@@ -8,7 +8,9 @@ import pytest
 from builders.texts import make_tokenizer, make_tokens, write_source
 
 from valm.core.manifest import read_manifest
+from valm.embed.sentences import document_texts
 from valm.errors import ConfigError, InputError
+from valm.evaluate.definitions import TASKS
 from valm.ingest.corpus import SPLITS
 from valm.ingest.documents import Document, line_blocks
 from valm.ingest.tokenizer import Tokenizer, load_tokenizer
@@ -153,6 +155,9 @@ def test_under_lines_every_line_ends_and_a_blank_one_is_a_lone_end(
     stream = TokenStream.open(manifest, "train")
     assert len(stream.sources) == len(stream.documents) - 1 == len(splits[0])
     assert stream.tokens[stream.documents[1:] - 1].tolist() == [2] * len(splits[0])
+    passages = list(TASKS.get("held_out_text").passages({}, stream, tokenizer.decode))
+    assert [passage.text for passage in passages] == [line for line in splits[0] if line]
+    assert min(map(len, document_texts(stream))) > 0
 
 
 def test_line_blocks_have_a_thousand_lines_with_the_blank_ones_among_them() -> None:

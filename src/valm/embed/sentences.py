@@ -70,10 +70,10 @@ class Carrier:
 
 
 def document_texts(stream: TokenStream) -> Iterator[NDArray[np.int64]]:
-    """The documents' ids without their end of text; the colour notes are passed over."""
+    """The documents' ids without their end of text; colour notes and blank lines are passed over."""
     starts, ends = stream.documents[:-1], stream.documents[1:] - 1
     for start, end, source in zip(starts, ends, stream.sources, strict=True):
-        if stream.source_names[source] != COLOUR_NOTES:
+        if stream.source_names[source] != COLOUR_NOTES and start < end:
             yield np.asarray(stream.tokens[start:end], np.int64)
 
 

@@ -35,9 +35,11 @@ class HeldOutText(TextTask):
     def passages(
         self, raw: Mapping[str, Path], test: TokenStream, decode: Decode
     ) -> Iterator[Passage]:
-        """One passage a document."""
+        """One passage a document that is not empty."""
         for number in range(len(test.sources)):
             start, end = test.documents[number], test.documents[number + 1] - 1
+            if start == end:
+                continue  # a blank line, which is a document under ingest.text.documents: lines
             text = decode(np.asarray(test.tokens[start:end]).tolist())
             source = test.source_names[test.sources[number]]
             yield Passage(str(number), text, NOTES if source == NOTES else "")

@@ -14,6 +14,7 @@ from valm.errors import InputError
 from valm.evaluate.data_files import CURE, drawn_order, read_json_lines, read_lines
 from valm.evaluate.definitions import Decode, Passage, TextTask
 from valm.evaluate.perplexity_task import LAST_WORD, TOKEN_PERPLEXITY, WORD_PERPLEXITY
+from valm.ingest.detokenise import lambada_line
 from valm.ingest.tokens import TokenStream
 
 DETOKENISED, TOKENISED = "lambada_test", "lambada_test_plain"
@@ -43,8 +44,7 @@ class Lambada(TextTask):
             raise InputError(what, where=raw[TOKENISED], cure=CURE)
         for place in drawn_order(texts, "lambada"):
             yield Passage(str(place), texts[place])
-            quoted = plain[place].replace("``", '"').replace("''", '"')
-            yield Passage(str(place), quoted, PLAIN)
+            yield Passage(str(place), lambada_line(plain[place]), PLAIN)
 
 
 PLUGIN = Lambada()
