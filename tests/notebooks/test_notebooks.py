@@ -69,11 +69,19 @@ def test_a_kernel_that_dies_is_an_error_in_one_line(tmp_path: Path) -> None:
         execute(source, PARAMETERS, tmp_path / "out.ipynb")
 
 
-def test_kernels_do_not_compete_for_ports(tmp_path: Path) -> None:
-    ask = "from ipykernel.connect import get_connection_info as ask; print(ask(unpack=True)['transport'])"
-    executed = execute(notebook(tmp_path / "a.ipynb", ask), PARAMETERS, tmp_path / "b.ipynb")
-    (shown,) = executed.cells[-1].outputs
-    assert shown.text == "ipc\n"
+def test_kernels_do_not_compete_for_ports_or_file_names(tmp_path: Path) -> None:
+    ask = (
+        "from ipykernel.connect import get_connection_info as ask\n"
+        "print(*(ask(unpack=True)[what] for what in ('transport', 'ip')))"
+    )
+    said = []
+    for name in ("b.ipynb", "c.ipynb"):
+        executed = execute(notebook(tmp_path / "a.ipynb", ask), PARAMETERS, tmp_path / name)
+        (shown,) = executed.cells[-1].outputs
+        said.append(shown.text.split())
+    (first, one), (second, other) = said
+    assert first == second == "ipc"
+    assert Path(one).is_absolute() and one != other
 
 
 def test_executed_twice_it_has_the_same_bytes(

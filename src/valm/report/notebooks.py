@@ -34,8 +34,6 @@ from valm.report.results import SUFFIX
 KERNEL = "valm-report"
 KERNEL_START_SECONDS = 600  # on a busy machine imports take minutes
 NOTEBOOK_FORMAT = 4
-# Kernels that start at the same time can pick the same free port; files have names of their own.
-SOCKET_FILES = Config({"KernelManager": {"transport": "ipc"}})
 
 
 class NotebookError(ValmError):
@@ -80,7 +78,7 @@ def execute(notebook: Path, parameters: Mapping[str, Any], attempt: Path) -> nbf
     """
     _check_parameters(notebook, parameters)
     attempt.parent.mkdir(parents=True, exist_ok=True)
-    with _private_kernel():
+    with _private_kernel() as talk:
         try:
             executed = papermill.execute_notebook(
                 str(notebook),
@@ -90,7 +88,7 @@ def execute(notebook: Path, parameters: Mapping[str, Any], attempt: Path) -> nbf
                 language="python",
                 progress_bar=False,
                 start_timeout=KERNEL_START_SECONDS,
-                config=SOCKET_FILES,
+                config=talk,
             )
         except DeadKernelError as error:
             raise NotebookError(
@@ -143,10 +141,14 @@ def _declared_parameters(notebook: Path) -> set[str]:
 
 
 @contextmanager
-def _private_kernel() -> Iterator[None]:
+def _private_kernel() -> Iterator[Config]:
     """Offer a kernel of this very interpreter, whatever is installed; no profile, no history.
 
     Jupyter looks into JUPYTER_PATH first, and reads the environment when it is asked for a kernel.
+
+    Yields:
+        How to talk to it: over socket files in a folder of its own. Kernels that start at the same time
+        can pick the same free port, or the same file names in the current folder.
     """
     with TemporaryDirectory(prefix="valm-kernel-") as folder:
         spec = Path(folder) / "kernels" / KERNEL / "kernel.json"
@@ -174,7 +176,7 @@ def _private_kernel() -> Iterator[None]:
         before = {name: os.environ.get(name) for name in private}
         os.environ.update(private)
         try:
-            yield
+            yield Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/kernel"}})
         finally:
             for name, value in before.items():
                 if value is None:
