@@ -220,64 +220,7 @@ class Retrieve(Settings):
         return self
 
 
-# --- models and train --------------------------------------------------------------------------
-
-
-class Trunk(Settings):
-    """The decoder-only transformer that all variants of a study share."""
-
-    layers: int = Field(4, ge=2, description="Transformer blocks.")
-    width: int = Field(192, ge=8, description="Width of the hidden states.")
-    heads: int = Field(4, ge=1, description="Attention heads.")
-    context_tokens: int = Field(64, ge=2, description="Longest input, in tokens.")
-    positions: Literal["sinusoidal", "learned"] = Field(
-        "sinusoidal", description="Position embeddings; the paper's code uses sinusoidal ones."
-    )
-    dropout: float = Field(
-        0.0, ge=0, lt=1, description="Dropout of embeddings, attention, residuals."
-    )
-
-    @model_validator(mode="after")
-    def _heads_divide_width(self) -> Trunk:
-        if self.width % self.heads:
-            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
-        return self
-
-
-class Variant(Settings):
-    """One model of the study: which fusion reads which pictures."""
-
-    name: str = Field(pattern=r"^[a-z0-9_]+$", description="Name in results and tables.")
-    fusion: Plugin = Field(
-        Plugin(name="none"), description="How pictures enter: 'none' (GPT-2*), 'joint' (VaLM)."
-    )
-    pictures: str = Field(
-        "none", description="What it is given in training: a registered picture control."
-    )
-
-    @property
-    def takes_controls(self) -> bool:
-        """Whether it is evaluated with other pictures too: only what learnt from retrieved ones."""
-        return self.pictures == "retrieved"
-
-
-class Models(Settings):
-    """The models that are trained, all on the same tokens with the same seeds."""
-
-    trunk: Trunk = Field(default_factory=Trunk, description="The shared transformer.")
-    variants: list[Variant] = Field(
-        [
-            Variant(name="gpt2_star"),
-            Variant(name="valm", fusion=Plugin(name="joint"), pictures="retrieved"),
-            Variant(name="valm_random", fusion=Plugin(name="joint"), pictures="random"),
-            Variant(name="valm_text_state", fusion=Plugin(name="joint"), pictures="text_state"),
-        ],
-        description="GPT-2*, VaLM, and VaLM trained on the controls.",
-    )
-
-    def named(self, name: str) -> Variant:
-        """The variant of a name, which is known to exist."""
-        return next(variant for variant in self.variants if variant.name == name)
+# --- train -------------------------------------------------------------------------------------
 
 
 class Optimiser(Settings):
@@ -291,6 +234,31 @@ class Optimiser(Settings):
     weight_decay: float = Field(0.01, ge=0, description="Decoupled weight decay.")
     betas: tuple[float, float] = Field((0.9, 0.98), description="Adam's moment decays.")
     clip_norm: float = Field(2.0, gt=0, description="Largest global gradient norm.")
+
+
+class Devices(Settings):
+    """The processes that train one model together, and what they trade for memory.
+
+    How the batch of a step is shared out changes no more than the last bits of a result.
+    """
+
+    strategy: Literal["ddp", "fsdp"] = Field(
+        "ddp",
+        description="Several processes: each a whole model (ddp), or a share (fsdp, GPUs only).",
+    )
+    per_node: int = Field(1, ge=1, description="Processes a machine: one a GPU.")
+    nodes: int = Field(1, ge=1, description="Machines; more than one are started by srun.")
+    accumulate_steps: int = Field(
+        1, ge=1, description="Parts of a step's batch that a process computes one after the other."
+    )
+    activation_checkpointing: bool = Field(
+        False, description="Compute each block's activations again on the way back: less memory."
+    )
+
+    @property
+    def processes(self) -> int:
+        """All processes of a training."""
+        return self.per_node * self.nodes
 
 
 class Train(Settings):
@@ -319,6 +287,18 @@ class Train(Settings):
     tracking: Literal["none", "wandb", "trackio"] = Field(
         "none", description="Service that shows the losses too; its package is yours to install."
     )
+    devices: Devices = Field(default_factory=Devices, description="Processes and memory.")
+
+    @model_validator(mode="after")
+    def _batch_divides(self) -> Train:
+        parts = self.devices.processes * self.devices.accumulate_steps
+        if self.sequences_per_step % parts:
+            raise ValueError(
+                f"sequences_per_step {self.sequences_per_step} does not divide by"
+                f" {self.devices.processes} processes x {self.devices.accumulate_steps} parts:"
+                f" make it a multiple of {parts}"
+            )
+        return self
 
 
 # --- evaluate and report -----------------------------------------------------------------------

@@ -10,7 +10,8 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError
 
 from valm.config.base import Settings
-from valm.config.phases import Embed, Evaluate, Ingest, Models, Report, Retrieve, Train
+from valm.config.models import Models
+from valm.config.phases import Embed, Evaluate, Ingest, Report, Retrieve, Train
 from valm.core.registry import did_you_mean
 from valm.errors import ConfigError
 

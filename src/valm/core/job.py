@@ -62,14 +62,19 @@ class Job:
         return job_fingerprint(self.config_digest, self.code, digests)
 
     @contextmanager
-    def work(self, parents: Iterable[Path] = ()) -> Iterator[Path]:
-        """Hold this job's work directory, which a killed run of the same job has left as it was."""
+    def work(self, parents: Iterable[Path] = (), *, helps: bool = False) -> Iterator[Path]:
+        """Hold this job's work directory, which a killed run of the same job has left as it was.
+
+        Args:
+            helps: This process is one of several that do the job, and another one holds it.
+        """
         parents = list(parents)
         note = self._recipe.model_dump() | {
             "parents": {path.as_posix(): read_manifest(path).digest for path in parents}
         }
-        with work_directory(self.verb, self.fingerprint(parents)) as directory:
-            write_json(directory / JOB_NOTE, note)
+        with work_directory(self.verb, self.fingerprint(parents), helps=helps) as directory:
+            if not helps:
+                write_json(directory / JOB_NOTE, note)
             yield directory
 
     @property

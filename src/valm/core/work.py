@@ -25,8 +25,11 @@ def work_root() -> Path:
 
 
 @contextmanager
-def work_directory(verb: str, fingerprint: str) -> Iterator[Path]:
+def work_directory(verb: str, fingerprint: str, *, helps: bool = False) -> Iterator[Path]:
     """Hold ``work/<verb>/<fingerprint>/`` alone for the time of the block.
+
+    Args:
+        helps: This process helps the one that holds it, so it takes no lock.
 
     Raises:
         InputError: Nothing can be written there.
@@ -34,6 +37,9 @@ def work_directory(verb: str, fingerprint: str) -> Iterator[Path]:
     """
     directory = work_root() / verb / fingerprint
     require_writable(directory)
+    if helps:
+        yield directory
+        return
     with (directory / ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

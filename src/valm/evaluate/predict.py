@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import torch
 
-from valm.config.phases import Variant
+from valm.config.models import Variant
 from valm.core.atomic import atomic_path
 from valm.core.job import Job
 from valm.core.manifest import read_manifest

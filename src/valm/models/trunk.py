@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from valm.errors import InputError
 from valm.models.initialise import Projection
@@ -144,6 +145,10 @@ class Trunk(nn.Module):
 
     Args:
         block: Makes the block of a layer (counted from 0).
+
+    Attributes:
+        recomputes: Whether gradients are made from activations that are computed a second time
+            instead of kept: the same bits for less memory and more time.
     """
 
     sinusoids: Tensor
@@ -151,6 +156,7 @@ class Trunk(nn.Module):
     def __init__(self, config: TrunkConfig, vocabulary_size: int, block: Callable[[int], Block]):
         super().__init__()
         self.config = config
+        self.recomputes = False
         self.embedding = nn.Embedding(vocabulary_size, config.width)
         learned = config.positions == "learned"
         self.positions = nn.Embedding(config.context_tokens, config.width) if learned else None
@@ -183,7 +189,10 @@ class Trunk(nn.Module):
         """
         x = self.embed(ids)
         for below in range(layer):
-            x = self.block(below)(x, pictures)
+            if self.recomputes and torch.is_grad_enabled():
+                x = checkpoint(self.block(below), x, pictures, use_reentrant=False)
+            else:
+                x = self.block(below)(x, pictures)
         return x
 
     def embed(self, ids: Int[Tensor, "batch tokens"]) -> Float[Tensor, "batch tokens width"]:

@@ -83,6 +83,24 @@ class Blocks:
         return self
 
 
+@dataclass(frozen=True)
+class Share:
+    """What one process computes of a step's batch, and in how many parts.
+
+    Attributes:
+        rank: Number of the process, from 0.
+        processes: How many share the batch.
+        parts: Batches that its share is cut into, whose gradients are summed.
+    """
+
+    rank: int = 0
+    processes: int = 1
+    parts: int = 1
+
+
+WHOLE = Share()
+
+
 @lru_cache(maxsize=2)
 def epoch_order(blocks: int, seed: int, epoch: int) -> NDArray[np.int64]:
     """The order of all blocks in one pass over the stream."""
@@ -95,11 +113,20 @@ def blocks_of_step(blocks: int, per_step: int, seed: int, step: int) -> NDArray[
     return np.array([epoch_order(blocks, seed, p // blocks)[p % blocks] for p in places.tolist()])
 
 
-def shuffled_batches(blocks: Blocks, per_step: int, seed: int, first_step: int) -> Iterator[Batch]:
-    """Training batches from a step on, without end."""
+def shuffled_batches(
+    blocks: Blocks, per_step: int, seed: int, first_step: int, share: Share = WHOLE
+) -> Iterator[Batch]:
+    """Training batches from a step on, without end.
+
+    Args:
+        per_step: Blocks of one step, of all processes together.
+        share: The share of this process, which comes in so many batches a step.
+    """
     step = first_step
     while True:
-        yield blocks.batch(blocks_of_step(len(blocks), per_step, seed, step))
+        numbers = blocks_of_step(len(blocks), per_step, seed, step)
+        for part in numbers.reshape(share.parts, share.processes, -1)[:, share.rank]:
+            yield blocks.batch(part)
         step += 1
 
 

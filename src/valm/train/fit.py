@@ -7,7 +7,8 @@ from pathlib import Path
 
 import torch
 
-from valm.config.phases import Train, Trunk, Variant
+from valm.config.models import Trunk, Variant
+from valm.config.phases import Train
 from valm.core.atomic import require_writable, write_text
 from valm.core.job import Job
 from valm.core.logs import logger
@@ -21,6 +22,7 @@ from valm.train.inputs import TRAIN, VALID, PictureFiles, open_inputs
 from valm.train.loop import run_training
 from valm.train.memory import keep_freed_memory
 from valm.train.metrics import HISTORY
+from valm.train.processes import this_process
 from valm.train.resumption import take_over, tell_of_unfinished
 from valm.train.saved_model import KIND, save_model
 from valm.train.training import Training
@@ -49,7 +51,8 @@ def train_model(
     Raises:
         InputError: Nothing can be written beside ``output`` or in the work folder.
         ResumeError: What ``resume_from`` holds was made under other keys, code or inputs.
-        ConfigError: The variant reads pictures and none were named.
+        ConfigError: The variant reads pictures and none were named, or there are not the devices
+            or processes that the configuration states.
         SystemExit: With 143, after SIGTERM and a checkpoint.
     """
     require_writable(output.parent)
@@ -66,11 +69,16 @@ def train_model(
     language_model = LanguageModel(trunk, fusion, inputs.vocabulary_size, inputs.value_width)
     initialise(language_model, seed)
     training = Training(language_model, settings, seed, inputs.blocks[TRAIN], inputs.blocks[VALID])
-    with job.work(parents) as work:
-        if resume_from is not None:
-            take_over(resume_from, work)
-        tell_of_unfinished(work)
-        valid_loss = run_training(training, f"training {model}, seed {seed}", work, output.parent)
+    process = this_process(settings.devices)
+    with job.work(parents, helps=not process.leads) as work:
+        if process.leads:
+            if resume_from is not None:
+                take_over(resume_from, work)
+            tell_of_unfinished(work)
+        what = f"training {model}, seed {seed}"
+        valid_loss = run_training(training, what, work, output.parent, process)
+        if not process.leads:
+            return
         facts = {
             "variant": model,
             "seed": seed,

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from valm.config.phases import Variant
+from valm.config.models import Variant
 from valm.core.manifest import read_manifest
 from valm.errors import InputError
 from valm.ingest.tokens import TokenStream

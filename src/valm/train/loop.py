@@ -9,71 +9,98 @@ from typing import Any
 
 import pytorch_lightning as lightning
 import torch
-from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from valm.config.phases import Train
 from valm.core.logs import logger
 from valm.core.progress import Tracker
 from valm.core.seeding import derive_seed
+from valm.errors import ConfigError
 from valm.train.checkpoint import CHECKPOINTS, PlainCheckpoints, newest_checkpoint, step_of
 from valm.train.curves import open_curves
 from valm.train.metrics import HISTORY, forget_after, read_lines
+from valm.train.processes import Process, cluster_environment, make_strategy
 from valm.train.recorder import Recorder
 from valm.train.training import Training
 
 TERMINATED = 128 + 15  # what a shell reports of a process that SIGTERM ended
 
 
-def run_training(training: Training, what: str, work: Path, shown: Path) -> float:
+def run_training(training: Training, what: str, work: Path, shown: Path, process: Process) -> float:
     """Train to the last step; returns the last validation loss.
 
-    State in ``work``: checkpoints, the history, ``progress.json``; curves in ``shown``.
+    The leading process alone writes: in ``work`` checkpoints, the history, ``progress.json``; curves
+    in ``shown``.
+
+    Raises:
+        ConfigError: There are not the devices that the configuration states.
+        SystemExit: With 143, after SIGTERM and a checkpoint.
     """
     settings = training.settings
-    torch.manual_seed(derive_seed(training.seed, "dropout"))
+    # One process draws as it always has; of several, each draws a dropout of its own.
+    names = ("dropout",) if process.leads else ("dropout", process.rank)
+    torch.manual_seed(derive_seed(training.seed, *names))
     checkpoint = newest_checkpoint(work / CHECKPOINTS)
     done = step_of(checkpoint) if checkpoint else 0
-    forget_after(work / HISTORY, done)
+    if process.leads:
+        forget_after(work / HISTORY, done)
     if done:
         logger.info("%s: going on from step %s of %s", what, done, settings.steps)
     per_step = settings.sequences_per_step * training.model.trunk.config.context_tokens
     history, progress = work / HISTORY, work / "progress.json"
     logger.info("%s: watch %s, or tensorboard --logdir %s", what, progress, shown)
     facts = settings.model_dump(mode="json")
+    file, folder = (progress, shown) if process.leads else (None, None)
     with (
-        Tracker(what, settings.steps * per_step, "tokens", progress, done * per_step) as tracker,
-        open_curves(shown, settings.tracking, what, facts, read_lines(history)) as curves,
+        Tracker(what, settings.steps * per_step, "tokens", file, done * per_step) as tracker,
+        open_curves(folder, settings.tracking, what, facts, read_lines(history)) as curves,
     ):
         recorder = Recorder(tracker, history, curves, work / CHECKPOINTS, per_step)
         try:
-            make_trainer(settings, recorder, work).fit(training, ckpt_path=checkpoint)
+            make_trainer(training, recorder, work).fit(training, ckpt_path=checkpoint)
         except SIGTERMException as error:
             logger.warning("%s: stopped by SIGTERM; run it again to go on", what)
-            raise SystemExit(TERMINATED) from error
+            # To its leader, a process that ends with anything but 0 has failed.
+            raise SystemExit(0 if process.started_by_leader else TERMINATED) from error
     assert recorder.valid_loss is not None
     return recorder.valid_loss
 
 
-def make_trainer(settings: Train, recorder: Recorder, work: Path) -> lightning.Trainer:
-    """Lightning's trainer with everything off that this study does itself, or not at all."""
+def make_trainer(training: Training, recorder: Recorder, work: Path) -> lightning.Trainer:
+    """Lightning's trainer with everything off that this study does itself, or not at all.
+
+    Raises:
+        ConfigError: There are not the devices that the configuration states.
+    """
+    settings, devices = training.settings, training.settings.devices
+    environment = cluster_environment(devices)
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"pytorch_lightning|lightning_fabric")
     off: dict[str, Any] = dict.fromkeys(
         ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
     )
-    return lightning.Trainer(
-        accelerator="auto",
-        devices=1,
-        max_steps=settings.steps,
-        limit_val_batches=0,
-        num_sanity_val_steps=0,
-        gradient_clip_val=settings.optimiser.clip_norm,
-        default_root_dir=work,
-        callbacks=[recorder],
-        # Not Lightning's own handling of Slurm: Snakemake submits and requeues.
-        plugins=[PlainCheckpoints(), LightningEnvironment()],
-        enable_autolog_hparams=False,
-        **off,
-    )
+    try:
+        return lightning.Trainer(
+            accelerator="auto",
+            strategy=make_strategy(devices, all_parameters_used=training.uses_all_parameters),
+            devices=devices.per_node,
+            num_nodes=devices.nodes,
+            accumulate_grad_batches=devices.accumulate_steps,
+            max_steps=settings.steps,
+            limit_val_batches=0,
+            num_sanity_val_steps=0,
+            gradient_clip_val=settings.optimiser.clip_norm,
+            default_root_dir=work,
+            callbacks=[recorder],
+            plugins=[PlainCheckpoints(), environment],
+            enable_autolog_hparams=False,
+            **off,
+        )
+    except (ValueError, MisconfigurationException) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(
+            f"Lightning refuses these devices: {reason}",
+            where="train.devices",
+            cure="state devices that this machine has; without a GPU, the strategy ddp",
+        ) from error

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytorch_lightning as lightning
 import torch
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from valm.core.progress import Tracker
 from valm.errors import ValmError
@@ -16,6 +17,7 @@ from valm.train.checkpoint import checkpoint_folder, drop_old_checkpoints
 from valm.train.curves import Curves
 from valm.train.memory import peak_memory_bytes
 from valm.train.metrics import Line, append_line
+from valm.train.termination import Termination
 from valm.train.training import Training
 
 
@@ -48,21 +50,33 @@ class Recorder(lightning.Callback):
         self.finite_count = torch.zeros((), dtype=torch.int64)
         self.valid_loss: float | None = None
         self.clock = 0.0
+        self.termination = Termination()
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run goes on from."""
         names = ("loss_sum", "loss_count", "finite_count", "seconds", "valid_loss")
         return {name: getattr(self, name) for name in names}
 
+    def on_save_checkpoint(
+        self,
+        trainer: lightning.Trainer,
+        module: lightning.LightningModule,
+        checkpoint: dict[str, Any],
+    ) -> None:
+        """Keep the mean of all processes' losses, from which each of them goes on."""
+        mean = trainer.strategy.reduce(self.loss_sum.clone(), reduce_op="mean")
+        checkpoint["callbacks"][self.state_key]["loss_sum"] = mean
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         vars(self).update(state_dict)
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Start the clock."""
+        """Start the clock; answer SIGTERM after the step at hand, all processes together."""
         self.clock = time.monotonic()
         self.loss_sum = self.loss_sum.to(module.device)
         self.finite_count = self.finite_count.to(module.device)
+        self.termination.listen()
 
     def on_train_batch_end(
         self,
@@ -72,10 +86,17 @@ class Recorder(lightning.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Count a step; write a line, validate, save a checkpoint where they are due."""
+        """Count a step; write a line, validate, save a checkpoint where they are due.
+
+        Raises:
+            SIGTERMException: One of the processes was asked to end; a checkpoint is there.
+        """
         assert isinstance(module, Training)
         step, settings = trainer.global_step, module.settings
+        # Lightning divides the loss of each part of a batch by their number.
         self.loss_sum += outputs["loss"].detach()
+        if (batch_idx + 1) % settings.devices.accumulate_steps:
+            return  # the step is not complete
         self.loss_count += 1
         self.finite_count += self.loss_sum.isfinite()
 
@@ -85,11 +106,15 @@ class Recorder(lightning.Callback):
         validates = due(settings.validate_every_steps)
         if validates or due(settings.metrics_every_steps):
             self.write_line(module, step, validates)
-        if due(settings.checkpoint_every_steps) or trainer.received_sigterm:
+        ends = self.termination.wanted(trainer) and step < settings.steps
+        if due(settings.checkpoint_every_steps) or ends:
             self.require_finite(module, step)
             trainer.save_checkpoint(checkpoint_folder(self.checkpoints, step))
-            drop_old_checkpoints(self.checkpoints)
+            if trainer.is_global_zero:
+                drop_old_checkpoints(self.checkpoints)
         self.tracker.advance(self.tokens_per_step, self.tracker.note)
+        if ends:
+            raise SIGTERMException
 
     def require_finite(self, module: Training, step: int) -> None:
         """Stop before numbers that are none are saved or shown; the checkpoints before stay.
@@ -101,7 +126,8 @@ class Recorder(lightning.Callback):
             "lower train.optimiser.learning_rate or raise its warmup_steps; the last good checkpoint"
             f" is kept in {self.checkpoints}"
         )
-        finite = int(self.finite_count)
+        fewest = module.trainer.strategy.reduce(self.finite_count.clone(), reduce_op="min")
+        finite = int(fewest)
         if finite < self.loss_count:
             bad = step - self.loss_count + finite + 1
             raise ValmError(f"the loss of step {bad} is not a finite number", cure=cure)
@@ -115,7 +141,8 @@ class Recorder(lightning.Callback):
             ValmError: The loss is not finite.
         """
         self.require_finite(module, step)
-        loss = float(self.loss_sum) / self.loss_count
+        mean = module.trainer.strategy.reduce(self.loss_sum.clone(), reduce_op="mean")
+        loss = float(mean) / self.loss_count
         valid_loss = module.validation_loss() if validates else None
         now = time.monotonic()
         elapsed, self.clock = now - self.clock, now
@@ -130,7 +157,8 @@ class Recorder(lightning.Callback):
             seconds=round(self.seconds, 2),
             peak_memory_bytes=peak_memory_bytes(module.device),
         )
-        append_line(self.history, line)
+        if module.trainer.is_global_zero:
+            append_line(self.history, line)
         self.curves.add(line)
         if valid_loss is not None:
             self.valid_loss = valid_loss

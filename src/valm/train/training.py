@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from valm.config.phases import Train
 from valm.models.language_model import LanguageModel
-from valm.train.batches import Batch, Blocks, ordered_batches, shuffled_batches
+from valm.train.batches import Batch, Blocks, Share, ordered_batches, shuffled_batches
 from valm.train.optimiser import learning_rate_factor, make_optimiser
 
 
@@ -26,7 +26,9 @@ class _FromStep(Iterable[Batch]):
     def __iter__(self) -> Iterator[Batch]:
         of = self.training
         per_step = of.settings.sequences_per_step
-        return shuffled_batches(of.train_blocks, per_step, of.seed, of.trainer.global_step)
+        parts = of.settings.devices.accumulate_steps
+        share = Share(of.trainer.global_rank, of.trainer.world_size, parts)
+        return shuffled_batches(of.train_blocks, per_step, of.seed, of.trainer.global_step, share)
 
 
 class Training(lightning.LightningModule):
@@ -46,9 +48,17 @@ class Training(lightning.LightningModule):
     ):
         super().__init__()
         self.model, self.settings, self.seed = model, settings, seed
+        model.trunk.recomputes = settings.devices.activation_checkpointing
         self.train_blocks, self.valid_blocks = train_blocks, valid_blocks
         self.loss = torch.compile(model.loss) if settings.compile else model.loss
         self.rate_factor = learning_rate_factor(settings.optimiser, settings.steps)
+
+    @property
+    def uses_all_parameters(self) -> bool:
+        """Whether every parameter gets a gradient: not if a model that reads pictures is shown none."""
+        given = self.train_blocks.given
+        shown = given is not None and (given.ids is not None or given.values is not None)
+        return shown or not self.model.fused_layers
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Mean loss of a batch in nats a token."""
@@ -96,13 +106,21 @@ class Training(lightning.LightningModule):
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the state of the generators that dropout draws from."""
-        checkpoint["generators"] = {"cpu": torch.get_rng_state()}
+        """Keep the state of the generators that dropout draws from, a row for each process."""
+        states = {"cpu": torch.get_rng_state()}
         if self.device.type == "cuda":
-            checkpoint["generators"]["cuda"] = torch.cuda.get_rng_state(self.device)
+            states["cuda"] = torch.cuda.get_rng_state(self.device)
+        strategy, rows = self.trainer.strategy, self.trainer.world_size
+        checkpoint["generators"] = {
+            name: strategy.all_gather(state.to(self.device)).view(rows, -1).cpu()
+            for name, state in states.items()
+        }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Set the generators back."""
-        torch.set_rng_state(checkpoint["generators"]["cpu"])
-        if self.device.type == "cuda" and "cuda" in checkpoint["generators"]:
-            torch.cuda.set_rng_state(checkpoint["generators"]["cuda"], self.device)
+        rank, rows = self.trainer.global_rank, checkpoint["generators"]
+        # A generator reads a tensor's memory from its start, so each row must have its own.
+        states = {name: of_all[rank].clone() for name, of_all in rows.items()}
+        torch.set_rng_state(states["cpu"])
+        if self.device.type == "cuda" and "cuda" in states:
+            torch.cuda.set_rng_state(states["cuda"], self.device)
