@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -74,12 +75,19 @@ class TinyStudy:
     def job(self, verb: str, **choices: str) -> Job:
         return Job(verb, section_for(parse_study(STUDY), verb, **choices), "c0de", choices)
 
-    def prepare(self, task: str, raw: list[Path] | None = None) -> Path:
+    def prepare(
+        self,
+        task: str,
+        raw: list[Path] | None = None,
+        samples: dict[str, int | None] | None = None,
+    ) -> Path:
         """Prepare a task from its (tiny) raw files."""
         output = self.folder / "tasks" / f"{task}.manifest.json"
         raw = self.fetched(TASKS.get(task).raw) if raw is None else raw
+        job = self.job("prepare-task", task=task)
+        job = replace(job, section=job.section | {"evaluate.samples": samples or {}})
         prepare_task(
-            self.job("prepare-task", task=task), task=task, raw=raw, tokenizer=self.tokenizer,
+            job, task=task, raw=raw, tokenizer=self.tokenizer,
             tokens=self.tokens, output=output,
         )  # fmt: skip
         return output

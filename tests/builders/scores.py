@@ -67,7 +67,8 @@ def scores(story: Story) -> pl.DataFrame:
                         {
                             "task": task, "metric": metric, "definition": definition, "version": 1, "model": model,
                             "control": control, "seed": seed, "value": value, "low": value - half,
-                            "high": value + half, "n": n, "chance": chance, "majority": majority,
+                            "high": value + half, "seed_spread": None if seed > 0 else 0.014,
+                            "prompt_spread": None if seed > 0 or unit != "share" else 0.04, "n": n, "chance": chance, "majority": majority,
                             "higher_is_better": unit == "share", "unit": unit, "status": "measured",
                             "note": f"What {metric} is.", "licence": "Apache-2.0",
                         }

@@ -7,8 +7,13 @@ import pytest
 import torch
 
 from valm.evaluate import answering
-from valm.evaluate.answering import Reader, answer_log_probabilities, passage_scores
-from valm.evaluate.prepared import Requests
+from valm.evaluate.answering import (
+    Reader,
+    answer_log_probabilities,
+    ending_log_probabilities,
+    passage_scores,
+)
+from valm.evaluate.prepared import NO_TOKEN, Requests
 from valm.models.fusion import make_fusion
 from valm.models.initialise import initialise
 from valm.models.language_model import LanguageModel
@@ -68,6 +73,44 @@ def test_answers_are_those_of_each_prompt_alone(control: str) -> None:
     for text, length in enumerate(asked.lengths()):
         alone = one_by_one(asking, asked, text, 0, int(length))[-1, asked.choices[:, 0]]
         np.testing.assert_allclose(found[text], alone, rtol=1e-6)  # kept as float32
+
+
+def with_endings(lengths: list[int], candidates: list[list[int]]) -> Requests:
+    """Questions and, behind them, each with all tokens but the last of each longer candidate."""
+    asked = requests(lengths)
+    texts = np.split(asked.tokens, asked.offsets[1:-1])
+    endings = [
+        (q, c) for q in range(len(texts)) for c, ids in enumerate(candidates) if len(ids) > 1
+    ]
+    texts += [np.array([*texts[q], *candidates[c][:-1]]) for q, c in endings]
+    longest = max(map(len, candidates))
+    return Requests(
+        tokens=np.concatenate(texts),
+        offsets=np.cumsum([0, *map(len, texts)]),
+        choices=np.array([ids + [NO_TOKEN] * (longest - len(ids)) for ids in candidates]),
+        endings=np.array(endings),
+    )
+
+
+def test_a_candidate_of_several_tokens_is_scored_as_a_whole() -> None:
+    """log p(candidate | question) = the sum over its tokens, each behind all tokens before it."""
+    candidates = [[5], [6, 7], [8, 9, 10], [6, 11]]
+    asked = with_endings([3, 5, 3, 4, 5], candidates)
+    asking = reader(asked, "zero")  # the same pictures wherever a token stands
+    firsts = answer_log_probabilities(asking, asked, CONTEXT)
+    wholes = firsts + ending_log_probabilities(asking, asked, CONTEXT)
+    assert len(asked) == 5 and firsts.shape == (5, 4)
+    for question in range(5):
+        text = asked.tokens[asked.offsets[question] : asked.offsets[question + 1]]
+        for place, ids in enumerate(candidates):
+            alone = Requests(
+                tokens=np.array([*text, *ids]), offsets=np.array([0, len(text) + len(ids)]),
+                choices=asked.choices, endings=asked.endings[:0],
+            )  # fmt: skip
+            behind = one_by_one(reader(alone, "zero"), alone, 0, 0, len(alone.tokens))
+            steps = len(text) - 1 + np.arange(len(ids))
+            np.testing.assert_allclose(wholes[question, place], behind[steps, ids].sum(), rtol=1e-6)
+            np.testing.assert_allclose(firsts[question, place], behind[steps[0], ids[0]], rtol=1e-6)
 
 
 @pytest.mark.parametrize("tokens", [1, 7, 64])

@@ -6,14 +6,17 @@ from collections.abc import Callable
 from itertools import product
 
 import numpy as np
+import polars as pl
 import pytest
 from scipy import stats
 
 from valm.errors import InputError
 from valm.evaluate import statistics
+from valm.evaluate.metrics import SCORERS
 from valm.evaluate.statistics import (
     EXCHANGES,
     ItemScores,
+    difference_interval,
     holm,
     interval,
     paired_difference,
@@ -69,6 +72,44 @@ def test_an_interval_of_perplexities_covers_the_truth_as_often_as_it_says() -> N
     assert covered_share(draw, truth=float(np.exp(4.0))) == NOMINAL
 
 
+def shape_answers(generator: np.random.Generator, gold: np.ndarray | None = None) -> ItemScores:
+    """Macro-F1 of three classes, one of them rare, that are guessed with five prompts."""
+    gold = generator.choice(3, size=150, p=[0.6, 0.3, 0.1]) if gold is None else gold
+    items = len(gold)
+    frame = pl.DataFrame(
+        {
+            "item": np.repeat([str(n) for n in range(items)], 5),
+            "prompt": [str(n % 5) for n in range(5 * items)],
+            "answer": np.repeat(gold, 5),
+            "part": "",
+        }
+    )
+    said = np.eye(3)[np.repeat(gold, 5)] + generator.gumbel(0, 0.6, (5 * items, 3))
+    return SCORERS["macro_f1"](
+        frame.with_columns(**{f"choice_{n}": said[:, n] for n in range(3)}), ""
+    )[0]
+
+
+def test_an_interval_of_macro_f1_covers_the_truth_as_often_as_it_says() -> None:
+    many = np.repeat(np.arange(3), [120_000, 60_000, 20_000])
+    truth = shape_answers(np.random.default_rng(10**6), many).value
+    assert covered_share(shape_answers, truth) == NOMINAL
+
+
+def test_an_interval_of_a_difference_covers_the_truth_as_often_as_it_says() -> None:
+    """Two models, the first better by 0.1 at every item; seeds are averaged inside items."""
+    hits = 0
+    for run in range(RUNS):
+        generator = np.random.default_rng(run)
+        easy = generator.beta(2, 3, size=120) * 0.9
+        first = pooled([scores(generator.binomial(9, easy + 0.1) / 9) for _ in range(2)])
+        second = pooled([scores(generator.binomial(9, easy) / 9) for _ in range(2)])
+        counts = resamples(120, 300, generator)
+        low, high = difference_interval(first, second, counts, CONFIDENCE)
+        hits += low <= 0.1 <= high
+    assert hits / RUNS == NOMINAL
+
+
 def test_a_paired_test_rejects_a_true_hypothesis_as_often_as_it_says(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -95,6 +136,29 @@ def test_the_exchange_p_is_that_of_all_sign_patterns(gaps: list[float]) -> None:
     four_errors = 4 * (exact * (1 - exact) / EXCHANGES) ** 0.5
     assert found.p == pytest.approx(exact, abs=four_errors + 1 / EXCHANGES)
     assert found.value == pytest.approx(np.mean(gaps))
+
+
+def test_scores_that_are_no_mean_are_tested_by_exchanging_whole_items() -> None:
+    """Against all 2^n exchanges of two models' answers, for macro-F1."""
+    gold = np.array([0, 0, 0, 0, 1, 1, 1, 2])
+    first, second = (shape_answers(np.random.default_rng(seed), gold) for seed in (1, 2))
+    observed = abs(first.value - second.value)
+    gaps = []
+    for kept in product((True, False), repeat=8):
+        keep = np.array(kept)[:, None]
+        one, other = (
+            first.score(
+                np.where(keep, a.numerators, b.numerators).sum(0),
+                np.where(keep, a.denominators, b.denominators).sum(0),
+            )
+            for a, b in ((first, second), (second, first))
+        )
+        gaps.append(abs(one - other))
+    exact = np.mean(np.array(gaps) >= observed - 1e-9)
+    generator = np.random.default_rng(1)
+    counts = resamples(8, 100, generator)
+    found = paired_difference(first, second, counts, CONFIDENCE, generator)
+    assert found.p == pytest.approx(exact, abs=4 * (exact * (1 - exact) / EXCHANGES) ** 0.5 + 1e-4)
 
 
 def test_equal_models_differ_by_nothing() -> None:

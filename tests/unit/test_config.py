@@ -51,7 +51,12 @@ def test_wrong_keys_and_values_are_named(data: dict[str, object], message: str) 
     "data, message",
     [
         ({"evaluate": {"tasks": ["color"]}}, r"evaluate.tasks.*did you mean 'colour'"),
+        ({"evaluate": {"samples": {"shapes": 3}}}, r"evaluate.samples.*did you mean 'shape'"),
         ({"models": {"variants": [{"name": "a"}, {"name": "a"}]}}, "listed twice"),
+        (
+            {"models": {"variants": [{"name": "a", "pictures": "oracle"}]}},
+            "'a' cannot be trained on the oracle's pictures",
+        ),
     ],
 )
 def test_wrong_plugin_names_are_named(data: dict[str, object], message: str) -> None:

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from builders.evaluation import STUDY, TinyStudy
+from builders.evaluation import DRAWN, STUDY, TinyStudy
 from builders.retrieval import retrieve_job
 
 from valm.config.phases import Query
 from valm.core.manifest import read_manifest
 from valm.evaluate.illustrate import TaskPictures
+from valm.evaluate.own_pictures import PicturesByName
 from valm.evaluate.prepared import read_requests
 from valm.ingest.tokenizer import load_tokenizer
 from valm.ingest.tokens import TokenStream
@@ -106,3 +107,49 @@ def test_a_task_whose_data_is_missing_is_told_of_to_the_end(study: TinyStudy) ->
     assert set(tables["scores"]["note"]) == {"no net and no mirror"}
     assert tables["scores"]["value"].is_null().all()
     assert tables["comparisons"].is_empty() and tables["per_prompt"].is_empty()
+
+
+def test_the_oracle_shows_the_things_own_pictures_and_else_what_was_retrieved(
+    study: TinyStudy,
+) -> None:
+    request = study.prepare("relative_size")  # of a tower, an apple, a cup and a horse
+    requests, items = read_requests(request)
+    manifest = study.illustrate("relative_size", request)
+    pictures = TaskPictures.read(manifest)
+    assert read_manifest(manifest).facts["items_with_own"] == 2
+    tower = [n for n, picture in enumerate(DRAWN) if picture.name == "tower"]
+    for text, item in enumerate(items["item"]):
+        tokens = slice(*requests.offsets[text : text + 2])
+        if "tower" in item:
+            assert (pictures.own[tokens] == [*tower, -1, -1]).all()
+        else:
+            np.testing.assert_array_equal(pictures.own[tokens], pictures.ids[tokens])
+
+
+def test_things_are_named_in_singular_and_plural(study: TinyStudy) -> None:
+    named = PicturesByName(study.pictures)
+    assert named.of("Frog") == named.of("frogs") == [1]
+    assert named.of("plums") == [0]
+    assert named.of("tree frog") == named.of("") == []
+
+
+def test_a_study_may_ask_more_or_fewer_items_than_a_task_would(study: TinyStudy) -> None:
+    few = study.prepare("shape", samples={"shape": 7})
+    requests, items = read_requests(few)
+    assert items.filter(pl.col("answer") >= 0)["item"].n_unique() == 7
+    assert (items["answer"] < 0).sum() == 15  # the content-free questions stay
+    assert read_manifest(few).facts["items"] == 7 and len(requests) == 7 * 5 + 15
+    every = read_requests(study.prepare("shape", samples={"shape": None}))[1]
+    assert every["item"].n_unique() > 50
+
+
+def test_spreads_are_those_of_seeds_and_prompts(study: TinyStudy) -> None:
+    request = study.prepare("shape")
+    tables = study.score([study.evaluate("valm", "joint", "shape", request)], [request])
+    own = tables["scores"].filter(control="own", definition="legacy")
+    by_prompt = tables["per_prompt"].filter(control="own", definition="legacy")
+    row = own.filter(seed=-1).to_dicts()[0]
+    assert row["seed_spread"] == pytest.approx(own.filter(pl.col("seed") > 0)["value"].std())
+    means = by_prompt.group_by("prompt").agg(pl.col("value").mean())
+    assert row["prompt_spread"] == pytest.approx(means["value"].std())
+    assert own.filter(pl.col("seed") > 0)["seed_spread"].is_null().all()

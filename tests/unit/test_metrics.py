@@ -66,6 +66,27 @@ def test_balanced_accuracy_averages_over_classes() -> None:
     assert baselines == Baselines(chance=1 / 3, majority=1 / 2)
 
 
+def test_macro_f1_by_hand() -> None:
+    # Right answers 0 1 0 twice each; said 0 1, 1 1, 2 1: of class 0 one of 4 is found by one answer,
+    # of class 1 both by four; class 2 is nobody's right answer.
+    prior = PRIOR.with_columns(choice_0=0.0, choice_1=0.0, choice_2=0.0)
+    scores, baselines = SCORERS["macro_f1"](pl.concat([prior, THREE_ITEMS]), "")
+    said = SCORERS["raw"](THREE_ITEMS, "")[0]
+    assert said.value == pytest.approx(3 / 6)
+    f1 = 2 * 1 / (4 + 1), 2 * 2 / (2 + 3)
+    assert scores.value == pytest.approx(np.mean(f1))
+    assert baselines.majority == pytest.approx(
+        2 * 2 / (2 + 3) / 2
+    )  # always 0: found 2 of 2, said 3
+
+
+def test_published_scores_compare_first_tokens_and_ours_whole_labels() -> None:
+    firsts = {f"first_piece_{place}": pl.lit(float(place == 2)) for place in range(COLOURS)}
+    frame = THREE_ITEMS.with_columns(**firsts)
+    assert SCORERS["raw"](frame, "")[0].value == 0.0  # always 2
+    assert SCORERS["full_label"](frame, "")[0].value == SCORERS["raw"](THREE_ITEMS, "")[0].value
+
+
 def test_a_part_is_scored_alone() -> None:
     other = THREE_ITEMS.with_columns(part=pl.lit("dev"), choice_0=0.0)
     frame = pl.concat([THREE_ITEMS, other])
@@ -145,6 +166,13 @@ def passages() -> pl.DataFrame:
         whole_word=pl.Series([False, True, False]),
     )
     return pl.concat([alone, sliding])
+
+
+def test_passages_of_one_item_are_added_up() -> None:
+    frame = passages().with_columns(item=pl.lit("article"))
+    scores, _ = SCORERS["token_perplexity"](frame, "")
+    assert scores.items == ("article",)
+    assert scores.value == pytest.approx(np.exp((8 + 2) / (4 + 6)))
 
 
 @pytest.mark.parametrize(

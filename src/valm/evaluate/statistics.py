@@ -91,6 +91,13 @@ def interval(scores: ItemScores, counts: Floats, confidence: float) -> tuple[flo
     return _percentiles(_scores(scores, counts), confidence)
 
 
+def difference_interval(
+    first: ItemScores, second: ItemScores, counts: Floats, confidence: float
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of a difference: the same resample of items serves both."""
+    return _percentiles(_scores(first, counts) - _scores(second, counts), confidence)
+
+
 def paired_difference(
     first: ItemScores,
     second: ItemScores,
@@ -100,15 +107,14 @@ def paired_difference(
 ) -> Difference:
     """Interval by paired bootstrap; p by exchanging the two within items at random.
 
-    The same resample of items serves both scores. The test (Fisher 1935) is exact under the
-    hypothesis that the two are exchangeable within each item. For a mean over items it is the
-    sign-flip test of the items' differences.
+    The test (Fisher 1935) is exact under the hypothesis that the two are exchangeable within each
+    item. For a mean over items it is the sign-flip test of the items' differences.
 
     Raises:
         InputError: The two have different items.
     """
     _check_same_items(first, second)
-    low, high = _percentiles(_scores(first, counts) - _scores(second, counts), confidence)
+    low, high = difference_interval(first, second, counts, confidence)
     return Difference(first.value - second.value, low, high, _exchange_p(first, second, generator))
 
 

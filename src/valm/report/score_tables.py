@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -31,24 +31,25 @@ def results_table(scores: pl.DataFrame, name: str = "results") -> Table:
             shown += _metric_rows(f"{task_label(task)} · {metric_label(metric)}", rows)
     caption = (
         "Scores pooled over seeds, with intervals in brackets. Legacy is the metric of the official code with its"
-        " quirks, corrected is ours; below each task stands what a constant answer scores."
+        " quirks, corrected is ours; below each task stands what a constant answer scores. Spread is the standard"
+        " deviation over seeds / over prompts (corrected, else legacy). There is an oracle only where things that are"
+        " asked about have pictures of their own."
     )
     labels = {
-        "model": "Model", "legacy": "Legacy", "corrected": "Corrected", "n": "n",
+        "model": "Model", "legacy": "Legacy", "corrected": "Corrected", "spread": "Spread", "n": "n",
     }  # fmt: skip
-    columns = ["group", "model", *DEFINITIONS, "n"]
-    frame = pl.DataFrame(shown, schema=dict.fromkeys(columns, pl.String))
-    return table(
-        name, caption, frame, data=scores, labels=labels, group="group", right=(*DEFINITIONS, "n")
-    )
+    numbers = (*DEFINITIONS, "spread", "n")
+    frame = pl.DataFrame(shown, schema=dict.fromkeys(["group", "model", *numbers], pl.String))
+    return table(name, caption, frame, data=scores, labels=labels, group="group", right=numbers)
 
 
 def _metric_rows(name: str, rows: pl.DataFrame) -> list[dict[str, str]]:
-    """The rows of one metric under a common heading; or why there are none."""
+    """The rows of one metric under a common heading with its licence; or why there are none."""
     measured = rows.filter(pl.col("status") == MEASURED)
     if measured.is_empty():
         return [{"group": name, "model": f"not measured: {plain(rows['note'][0])}"}]
     heading = f"{name}, %" if measured["unit"][0] == "share" else name
+    heading += f" (licence of the data: {plain(measured['licence'][0])})"
     return [{"group": heading} | row for row in (*_contestants(measured), *_constants(measured))]
 
 
@@ -93,8 +94,15 @@ def _contestants(measured: pl.DataFrame) -> list[dict[str, str]]:
             row[cell["definition"]] = with_interval(
                 cell["value"], cell["low"], cell["high"], cell["unit"]
             )
+            if cell["definition"] == CORRECTED or "spread" not in row:
+                row["spread"] = _spread(cell)
         rows.append(row | {"n": " / ".join(dict.fromkeys(number(n) for n in mine["n"]))})
     return rows
+
+
+def _spread(cell: Mapping[str, Any]) -> str:
+    """Standard deviations over seeds and over prompts: ``0.8 / 2.4``."""
+    return " / ".join(score(cell[of], cell["unit"]) for of in ("seed_spread", "prompt_spread"))
 
 
 def _constants(measured: pl.DataFrame) -> list[dict[str, str]]:
@@ -106,22 +114,22 @@ def _constants(measured: pl.DataFrame) -> list[dict[str, str]]:
         )
         if not known.is_empty():
             cells = {row["definition"]: score(row[column], row["unit"]) for row in known.to_dicts()}
-            rows.append({"model": label, "n": NOTHING} | cells)
+            rows.append({"model": label, "spread": NOTHING, "n": NOTHING} | cells)
     return rows
 
 
 def definition_table(scores: pl.DataFrame, name: str = "definitions") -> Table:
     """What each metric measures: the sentence that the task states."""
     measured = scores.filter(pl.col("status") == MEASURED)
-    frame = measured.select("task", "metric", "definition", "note", "licence").unique(
-        maintain_order=True
-    )
+    columns = ("task", "metric", "definition", "version", "note", "licence")
+    frame = measured.select(columns).unique(maintain_order=True)
     shown = as_text(
-        frame, task=task_label, metric=metric_label, definition=str, note=str, licence=plain
-    )
+        frame, task=task_label, metric=metric_label, definition=str, version=str, note=str,
+        licence=plain,
+    )  # fmt: skip
     labels = {
-        "task": "Task", "metric": "Metric", "definition": "Definition", "note": "What it measures",
-        "licence": "Licence of its data",
+        "task": "Task", "metric": "Metric", "definition": "Definition", "version": "Version",
+        "note": "What it measures", "licence": "Licence of its data",
     }  # fmt: skip
     return table(name, "What each metric measures.", shown, data=frame, labels=labels)
 
