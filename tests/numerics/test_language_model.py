@@ -9,10 +9,11 @@ import torch
 from torch.nn import functional
 
 from valm.errors import InputError
+from valm.models import losses
 from valm.models.fusion import make_fusion
 from valm.models.initialise import initialise
 from valm.models.language_model import LanguageModel
-from valm.models.losses import CPU_LOGITS, cross_entropies, mean_cross_entropy
+from valm.models.losses import cross_entropies, mean_cross_entropy
 from valm.models.positions import sinusoidal_positions
 from valm.models.trunk import TrunkConfig
 
@@ -98,8 +99,12 @@ def test_shared_parameters_start_bit_equal_and_as_the_paper_says() -> None:
     assert attention.output.bias.abs().max() == 0
 
 
-def test_chunked_loss_and_its_gradients_equal_cross_entropy() -> None:
-    vocabulary, rows, width = CPU_LOGITS // 3, 7, 4  # three rows a chunk, the last one shorter
+@pytest.mark.parametrize("rows_a_chunk", [3, 100])
+def test_chunked_loss_and_its_gradients_equal_cross_entropy(
+    rows_a_chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vocabulary, rows, width = 50, 7, 4
+    monkeypatch.setattr(losses, "CPU_LOGITS", rows_a_chunk * vocabulary)
     hidden = torch.randn(rows, width, dtype=torch.float64, requires_grad=True)
     table = torch.randn(vocabulary, width, dtype=torch.float64, requires_grad=True)
     targets = torch.randint(0, vocabulary, (rows,))

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from builders.streams import Streams, make_streams, training_job
 
 from valm.core.manifest import read_manifest
 from valm.errors import ConfigError, IntegrityError, ValmError
 from valm.train.fit import train_model
 from valm.train.saved_model import load_model
+from valm.train.state_files import load_state
 from valm.train.training import Training
 
 DROPOUT = {"trunk": {"dropout": 0.1}}
@@ -42,6 +44,41 @@ streams = open_streams(folder)
 job = training_job("valm", changes={"models": {"trunk": {"dropout": 0.1}}})
 train_model(job, model="valm", seed=1, tokens=streams.tokens, pictures=streams.pictures,
             output=folder / "out" / "model.manifest.json")
+"""
+
+# The same training over and over, each time killed one step later than the time before; at the end
+# of step 8 it is killed once more, between the two files of a checkpoint.
+KILLED_AT_EVERY_STEP = """
+import os, signal, sys
+from pathlib import Path
+from builders.streams import open_streams, training_job
+from valm.train import state_files
+from valm.train.fit import train_model
+from valm.train.training import Training
+
+def die(*arguments):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def die_at(step):
+    original = Training.training_step
+    def patched(self, batch, index):
+        return die() if self.trainer.global_step == step else original(self, batch, index)
+    Training.training_step = patched
+
+folder = Path(sys.argv[1])
+streams = open_streams(folder)
+job = training_job("valm", changes={"models": {"trunk": {"dropout": 0.1}},
+                                    "train": {"precision": "float32"}})
+for step in sys.argv[2:]:
+    if os.fork() == 0:
+        if step == "save":
+            state_files.digest_data = die
+        else:
+            die_at(int(step))
+        train_model(job, model="valm", seed=1, tokens=streams.tokens, pictures=streams.pictures,
+                    output=folder / "out" / "model.manifest.json")
+    _, status = os.wait()
+    print("killed" if os.WTERMSIG(status) == signal.SIGKILL else "ended")
 """
 
 
@@ -88,13 +125,16 @@ def assert_same(first: Path, second: Path) -> None:
     assert history(first) == history(second)
 
 
+def environment() -> dict[str, str]:
+    """The environment of a process that finds the builders of these tests."""
+    paths = (str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", ""))
+    return os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+
+
 def killed_child(folder: Path, at_step: int) -> int:
     """Run the training in a process of its own and kill it as a step begins; its exit code."""
-    environment = os.environ | {
-        "PYTHONPATH": f"{Path(__file__).parents[1]}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
-    }
     command = [sys.executable, "-c", CHILD, str(folder)]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment())
     assert child.stdout is not None
     for line in child.stdout:
         if line.strip() == f"step {at_step}":
@@ -159,6 +199,44 @@ def test_float32_goes_on_exactly(
         at_step(7, fail, patch)
         train(streams, tmp_path / "out", changes=changes)
     assert_same(train(streams, tmp_path / "out", changes=changes), expected)
+
+
+def same_bits(first: Any, second: Any) -> bool:
+    """Whether two loaded states are equal, but for what a clock decides."""
+    if isinstance(first, dict):
+        names = first.keys() - {"seconds"}
+        return names == second.keys() - {"seconds"} and all(
+            same_bits(first[name], second[name]) for name in names
+        )
+    if isinstance(first, list):
+        return len(first) == len(second) and all(map(same_bits, first, second))
+    return torch.equal(first, second) if isinstance(first, torch.Tensor) else first == second
+
+
+@pytest.mark.slow
+def test_killed_at_every_step_it_is_as_undisturbed(
+    streams: Streams, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parameters, optimiser, schedule, generators and history, in float32 with dropout."""
+    changes = {"train": {"precision": "float32"}, "models": DROPOUT}
+    calm = tmp_path / "undisturbed"
+
+    def killed(steps: list[str], work: Path) -> None:
+        command = [sys.executable, "-c", KILLED_AT_EVERY_STEP, str(tmp_path), *steps]
+        there = environment() | {"VALM_WORK": str(work)}
+        output = subprocess.run(command, env=there, stdout=subprocess.PIPE, text=True, check=True)
+        assert output.stdout.split() == ["killed"] * len(steps)
+
+    killed(["9"], calm / "work")
+    killed([*"1234567", "save", "8", "9"], tmp_path / "work")
+    (expected,), (found,) = checkpoints(calm)[-1:], checkpoints(tmp_path)[-1:]
+    assert found.name == expected.name == "step-00000008"
+    state = load_state(expected)
+    assert {"state_dict", "optimizer_states", "lr_schedulers", "generators"} <= state.keys()
+    assert same_bits(load_state(found), state)
+    killed(["10", "11"], tmp_path / "work")
+    wanted = undisturbed(streams, tmp_path / "again", monkeypatch, changes)
+    assert_same(train(streams, tmp_path / "out", changes=changes), wanted)
 
 
 def test_variants_of_a_seed_see_the_same_batches_and_learn(

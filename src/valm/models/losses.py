@@ -10,8 +10,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-# Logits held at once. On a CPU a chunk is to stay in the cache; a GPU wants large products.
-CPU_LOGITS, GPU_LOGITS = 1 << 21, 1 << 28
+# Logits held at once: 128 MiB of float32 on a CPU. Each chunk passes once over the gradient of the
+# whole embedding, so that many small ones take four times as long as few large ones.
+CPU_LOGITS, GPU_LOGITS = 1 << 25, 1 << 28
 
 
 def mean_cross_entropy(
@@ -59,7 +60,7 @@ class _MeanCrossEntropy(torch.autograd.Function):
         product = functional.linear(hidden[:1], embedding[:1]).dtype
         states, table = hidden.to(product), embedding.to(product)
         total, to_hidden = hidden.new_zeros(()), []
-        to_embedding = torch.zeros_like(embedding)
+        to_embedding: Tensor | None = None
         for part, goal in _chunks(states, table, targets):
             log_shares = _log_shares(part, table)
             total -= log_shares.gather(1, goal.unsqueeze(1)).sum()
@@ -68,7 +69,8 @@ class _MeanCrossEntropy(torch.autograd.Function):
             slope[torch.arange(len(goal), device=goal.device), goal] -= 1.0
             slope = slope.to(product)
             to_hidden.append(slope @ table)
-            to_embedding += slope.t() @ part
+            made = (slope.t() @ part).to(embedding.dtype)
+            to_embedding = made if to_embedding is None else to_embedding.add_(made)
         context.save_for_backward(torch.cat(to_hidden), to_embedding)
         return total / len(hidden)
 
