@@ -1,7 +1,8 @@
 """LAMBADA: the last word of a passage that needs the whole passage (Paperno et al. 2016).
 
 The published perplexity is of the tokenised, lower-cased passages, all of their words; the published
-accuracy is of a detokenised variant, and asks for the last token only (VALM.md 6.8).
+accuracy is of a detokenised variant with its typographic quotes made plain, and asks for the last
+token only (VALM.md 6.8).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from valm.ingest.tokens import TokenStream
 
 DETOKENISED, TOKENISED = "lambada_test", "lambada_test_plain"
 PLAIN = "plain"
+PLAIN_QUOTES = str.maketrans("‘’“”", "''\"\"")
 
 
 class Lambada(TextTask):
@@ -43,7 +45,7 @@ class Lambada(TextTask):
             what = f"{len(plain):,} passages, {raw[DETOKENISED].name} has {len(texts):,}"
             raise InputError(what, where=raw[TOKENISED], cure=CURE)
         for place in drawn_order(texts, "lambada"):
-            yield Passage(str(place), texts[place])
+            yield Passage(str(place), texts[place].translate(PLAIN_QUOTES))
             yield Passage(str(place), lambada_line(plain[place]), PLAIN)
 
 
