@@ -14,7 +14,7 @@ from valm.config.phases import Query
 from valm.embed.encoders.open_clip import OpenClipEncoder, Params
 from valm.errors import ConfigError
 from valm.retrieve.chunks import chunk_lengths
-from valm.retrieve.queries import queried_texts, states_at
+from valm.retrieve.queries import queried_texts, states_at, token_states
 
 START, END, STOP = 49_406, 49_407, 269
 CHUNKS, WINDOWS = Query(scheme="chunks", sequence_tokens=160), Query()
@@ -71,6 +71,15 @@ def test_states_are_those_of_a_direct_run_at_every_position(encoder: OpenClipEnc
     np.testing.assert_allclose(
         states_at(encoder, tokens, texts, at, CHUNKS).keys, found[at], atol=2e-6
     )
+
+
+def test_blocks_of_a_stream_give_the_states_of_the_whole(encoder: OpenClipEncoder) -> None:
+    """Also where a block of work ends inside an input of the model."""
+    tokens = study_ids(3, 500)
+    texts = queried_texts(np.array([0, 500]), CHUNKS)
+    blocks = token_states(encoder, tokens, texts, CHUNKS, block_tokens=90)
+    found = np.concatenate([block.keys for block in blocks])
+    np.testing.assert_allclose(found, keys(encoder, tokens, CHUNKS), atol=2e-6)
 
 
 def test_the_query_is_the_tokens_own_state_not_the_end_of_texts(encoder: OpenClipEncoder) -> None:

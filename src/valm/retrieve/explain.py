@@ -29,7 +29,7 @@ def retrieved_pictures(
 
     Returns:
         For each prompt ``prompt``, ``tokens`` (their texts), ``ids`` (K a token, best first, -1 where
-        nothing was found) and ``scores`` (inner products, 4 decimals); plain data.
+        nothing was found) and ``scores`` (of the search, 4 decimals); plain data.
     """
     texts = [tokenizer.encode(prompt) for prompt in prompts]
     return [

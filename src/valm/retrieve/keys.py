@@ -44,8 +44,10 @@ class PictureKeys:
 
     def rows(self, which: slice | NDArray[np.integer[Any]]) -> NDArray[np.float32]:
         """Some keys, float32 [..., E]."""
-        unit = self.unit[which].astype(np.float32)
-        return unit if self.norms is None else unit * self.norms[which][..., np.newaxis]
+        rows = self.unit[which].astype(np.float32)
+        if self.norms is not None:
+            rows *= self.norms[which][..., np.newaxis]
+        return rows
 
 
 def open_keys(vectors: Path, kind: Literal["unit", "raw"] = "unit") -> PictureKeys:

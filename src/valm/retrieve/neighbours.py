@@ -39,7 +39,7 @@ class Neighbours:
 
     Attributes:
         ids: Picture ids, int32 [T, K]; -1 where nothing was found.
-        scores: Inner products of query and key, float16 [T, K]; 0 where nothing was found.
+        scores: Of the search, the larger the better, float16 [T, K]; 0 where nothing was found.
         mask: bool [T, K]: False where nothing was found.
         values: Text states in the space of picture values, float16 [T, V].
     """
