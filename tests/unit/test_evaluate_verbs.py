@@ -153,3 +153,13 @@ def test_spreads_are_those_of_seeds_and_prompts(study: TinyStudy) -> None:
     means = by_prompt.group_by("prompt").agg(pl.col("value").mean())
     assert row["prompt_spread"] == pytest.approx(means["value"].std())
     assert own.filter(pl.col("seed") > 0)["seed_spread"].is_null().all()
+
+
+def test_a_part_is_read_in_the_contexts_of_its_own_metrics_only(study: TinyStudy) -> None:
+    request = study.prepare("wikitext103")
+    answers = pl.read_parquet(
+        study.evaluate("gpt2_star", "none", "wikitext103", request).with_name("wikitext103.parquet")
+    )
+    read = set(answers.select("part", "context").unique().iter_rows())
+    assert read == {("paragraphs", "alone"), ("", "sliding")}
+    assert (answers["nats"] > 0).all()

@@ -121,10 +121,12 @@ class TokenScores:
     Attributes:
         nats: Negative log-probability, float32 [T]; 0 for the first token of a text.
         is_best: Whether the token is the most likely one, bool [T].
+        texts: The texts that were scored; other texts' tokens have no meaning here.
     """
 
     nats: NDArray[np.float32]
     is_best: NDArray[np.bool_]
+    texts: NDArray[np.int64]
 
 
 @torch.inference_mode()
@@ -133,26 +135,28 @@ def passage_scores(
     requests: Requests,
     context_tokens: int,
     stride_tokens: int,
+    texts: NDArray[np.int64] | None = None,
     known: TokenScores | None = None,
 ) -> TokenScores:
-    """Score every passage in windows of the context's length.
+    """Score passages in windows of the context's length.
 
     Args:
         stride_tokens: Distance of window starts. Equal to the context: blocks that are scored alone;
             less: every token but those of a passage's first window has a longer past.
+        texts: The passages to score; None: all.
         known: Scores with another stride. Passages that fit the context have the same one window
             with every stride, so theirs are taken over.
     """
     nats = np.zeros(len(requests.tokens), dtype=np.float32)
     is_best = np.zeros(len(requests.tokens), dtype=np.bool_)
-    texts = np.arange(len(requests))
+    texts = np.arange(len(requests)) if texts is None else texts
+    left = texts
     if known is not None:
         nats[:], is_best[:] = known.nats, known.is_best
-        texts = np.flatnonzero(requests.lengths() - 1 > context_tokens)
+        is_short = requests.lengths() - 1 <= context_tokens
+        left = np.setdiff1d(texts, known.texts[is_short[known.texts]])
     tokens_per_batch = LOGITS_PER_BATCH // len(reader.model.output_embedding)
-    for places, scored in _windows(
-        requests, texts, context_tokens, stride_tokens, tokens_per_batch
-    ):
+    for places, scored in _windows(requests, left, context_tokens, stride_tokens, tokens_per_batch):
         ids = torch.from_numpy(requests.tokens[places])
         logits = reader.model(ids, reader.pictures(places)).float()
         targets = torch.from_numpy(requests.tokens[places + 1])
@@ -161,7 +165,7 @@ def passage_scores(
         best = (log_probabilities.argmax(dim=-1) == targets).numpy()
         nats[places[scored] + 1] = -found[scored]
         is_best[places[scored] + 1] = best[scored]
-    return TokenScores(nats, is_best)
+    return TokenScores(nats, is_best, texts)
 
 
 def _windows(

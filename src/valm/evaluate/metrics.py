@@ -197,6 +197,11 @@ SCORERS: Mapping[str, Callable[[pl.DataFrame, str], Scored]] = {
 # Scorers whose score is the mean over the prompts, and how each reads the answers.
 PER_PROMPT = {"raw": AS_PUBLISHED, "full_label": AS_IT_IS, "calibrated": CALIBRATED}
 PERPLEXITIES = ("token_perplexity", "word_perplexity")
+# The context in which a scorer of passages reads them.
+CONTEXTS = {
+    "token_perplexity": ALONE, "word_perplexity": SLIDING,
+    "last_piece": SLIDING, "whole_word": SLIDING,
+}  # fmt: skip
 
 
 def macro_average(ratios: Floats) -> Floats:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -24,7 +23,7 @@ from valm.evaluate.answering import (
 )
 from valm.evaluate.illustrate import KIND as PICTURES_KIND
 from valm.evaluate.illustrate import TaskPictures
-from valm.evaluate.metrics import ALONE, CHOICE, FIRST_PIECE, SLIDING
+from valm.evaluate.metrics import ALONE, CHOICE, CONTEXTS, FIRST_PIECE, SLIDING
 from valm.evaluate.prepared import KIND as TASK_KIND
 from valm.evaluate.prepared import MEASURED, Requests, read_requests
 from valm.models.language_model import LanguageModel
@@ -53,6 +52,15 @@ class Shown:
     def parents(self) -> list[Path]:
         """Both manifests."""
         return [self.pictures, self.vectors]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A prepared task: its texts, a row about each, and what will be measured."""
+
+    requests: Requests
+    items: pl.DataFrame
+    definitions: Sequence[Mapping[str, str]]
 
 
 def evaluate_model(
@@ -97,13 +105,13 @@ def answers_of_models(
     job: Job, model: str, request: Path, models: Sequence[Path], shown: Shown | None
 ) -> pl.DataFrame:
     """What each of a variant's models says to each request under each control, a row each."""
-    requests, items = read_requests(request)
+    asked = Asked(*read_requests(request), read_manifest(request).facts["definitions"])
     (variant,) = job.value("models.variants", list[Variant])
     controls = _controls(job, variant, shown)
     jobs = [(path, control) for path in models for control in controls]
     runs = track(jobs, f"{model} on {request.name.partition('.')[0]}", len(jobs), "runs")
     return pl.concat(
-        [_answers(job, variant, path, control, requests, items, shown) for path, control in runs]
+        [_answers(job, variant, path, control, asked, shown) for path, control in runs]
     )
 
 
@@ -124,8 +132,7 @@ def _answers(
     variant: Variant,
     path: Path,
     control: str,
-    requests: Requests,
-    items: pl.DataFrame,
+    asked: Asked,
     shown: Shown | None,
 ) -> pl.DataFrame:
     """One model's answers under one control, a row a request (or a passage and context)."""
@@ -133,11 +140,10 @@ def _answers(
     reader = _reader(job, model, variant.pictures if control == OWN else control, shown)
     context = int(job.section["models.trunk"]["context_tokens"])
     labels = {"seed": pl.lit(int(info["seed"])), "control": pl.lit(control)}
-    if len(requests.choices):
-        return items.with_columns(**labels, **_choices(reader, requests, context))
-    return pl.concat(
-        items.with_columns(**labels, **row) for row in _passages(reader, requests, items, context)
-    )
+    if len(asked.requests.choices):
+        choices = _choices(reader, asked.requests, context)
+        return asked.items.with_columns(**labels, **choices)
+    return pl.concat(_passages(reader, asked, context)).with_columns(**labels)
 
 
 def _choices(reader: Reader, requests: Requests, context: int) -> dict[str, pl.Series]:
@@ -170,21 +176,26 @@ def _reader(job: Job, model: LanguageModel, pictures: str, shown: Shown | None) 
     return Reader(model, given, table)
 
 
-def _passages(
-    reader: Reader, requests: Requests, items: pl.DataFrame, context: int
-) -> Iterator[dict[str, Any]]:
-    """Sums over each passage's tokens: in blocks scored alone, then with a sliding context."""
-    starts = requests.offsets[:-1]
+def _passages(reader: Reader, asked: Asked, context: int) -> Iterator[pl.DataFrame]:
+    """Sums over each passage's tokens: in blocks scored alone, then with a sliding context.
+
+    A part of the passages is read in the contexts of its own metrics only.
+    """
+    requests, items = asked.requests, asked.items
+    starts, lengths = requests.offsets[:-1], requests.lengths()
     last_word = items["last_word_tokens"].to_numpy()
     ends = requests.offsets[1:] - 1  # of the words; the end of text follows
     scores = None
     for name, stride in ((ALONE, context), (SLIDING, max(1, context // 2))):
-        scores = passage_scores(reader, requests, context, stride, known=scores)
-        pieces = [scores.is_best[end - n : end] for end, n in zip(ends, last_word, strict=True)]
-        yield {
-            "context": pl.lit(name),
-            "tokens": pl.Series(requests.lengths() - 1),
-            "nats": pl.Series(np.add.reduceat(scores.nats.astype(np.float64), starts)),
-            "last_piece": pl.Series([bool(piece[-1]) for piece in pieces]),
-            "whole_word": pl.Series([bool(piece.all()) for piece in pieces]),
-        }
+        parts = {each["part"] for each in asked.definitions if CONTEXTS[each["scorer"]] == name}
+        texts = np.flatnonzero(items["part"].is_in(list(parts)).to_numpy())
+        scores = passage_scores(reader, requests, context, stride, texts, known=scores)
+        sums = np.add.reduceat(scores.nats.astype(np.float64), starts)
+        pieces = [scores.is_best[ends[text] - last_word[text] : ends[text]] for text in texts]
+        yield items[texts].with_columns(
+            context=pl.lit(name),
+            tokens=pl.Series(lengths[texts] - 1),
+            nats=pl.Series(sums[texts]),
+            last_piece=pl.Series([bool(piece[-1]) for piece in pieces], dtype=pl.Boolean),
+            whole_word=pl.Series([bool(piece.all()) for piece in pieces], dtype=pl.Boolean),
+        )
