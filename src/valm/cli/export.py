@@ -32,6 +32,25 @@ def export_model(
     run(model=model, results=results, output=output, study=study)
 
 
+def convert(
+    checkpoint: Annotated[Path, typer.Option(help="checkpoint_*.pt of fairseq.")],
+    output: Annotated[Path, typer.Option(help="Folder to write.")],
+    heads: Annotated[
+        int | None, typer.Option(help="Attention heads, if the checkpoint does not state them.")
+    ] = None,
+    context_tokens: Annotated[
+        int | None, typer.Option(help="Longest input, if the checkpoint does not state it.")
+    ] = None,
+    log: Log = None,
+) -> None:
+    """Turn a checkpoint of the official code into a model of ours, and say what is dropped."""
+    configure_logs(log)
+    from valm.export.convert import convert as run
+
+    run(checkpoint=checkpoint, output=output, heads=heads, context=context_tokens)
+
+
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     app.command("export")(export_model)
+    app.command("convert")(convert)
