@@ -96,3 +96,12 @@ def test_training_one_model_reads_neither_the_others_nor_the_list_of_seeds() -> 
 def test_every_verb_reads_keys_that_exist() -> None:
     for verb in VERBS:
         section_for(Study(), verb)
+
+
+def test_another_tasks_sample_is_no_reason_to_prepare_a_task_anew() -> None:
+    study = parse_study({"evaluate": {"samples": {"shape": 5, "topic": None}}})
+    section = section_for(study, "prepare-task", task="shape")
+    assert section == {"evaluate.samples": {"shape": 5}}
+    assert section_for(study, "prepare-task", task="size") == {"evaluate.samples": {}}
+    with pytest.raises(ConfigError, match="greater than 0"):
+        parse_study({"evaluate": {"samples": {"shape": 0}}})
