@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from valm.evaluate.metrics import AS_IT_IS, LARGER_FIRST, SCORERS, Baselines, answers_of
+from valm.evaluate.metrics import AS_IT_IS, LARGER_FIRST, PER_PROMPT, SCORERS, Baselines, answers_of
 
 COLOURS = 3
 
@@ -140,6 +140,17 @@ def test_size_metrics_by_hand() -> None:
     assert SCORERS["raw"](frame, LARGER_FIRST)[0].value == pytest.approx(2 / 3)
     assert SCORERS["both_orders"](frame, "")[0].value == pytest.approx((2 + 1 + 0) / 6)
     assert SCORERS["pair_consistency"](frame, "")[0].value == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("scorer", PER_PROMPT)
+def test_a_score_is_the_mean_of_its_prompts(scorer: str) -> None:
+    frame = pl.concat([orders([(True, False), (True, True), (False, True)]),
+                       orders([(True, True), (True, False), (True, False)]).with_columns(prompt=pl.lit("q"))])  # fmt: skip
+    part = LARGER_FIRST if scorer in ("raw", "full_label", "calibrated") else ""
+    shares = PER_PROMPT[scorer](frame, part)
+    assert shares.prompts == ("p", "q") and shares.items == PAIRS
+    assert shares.values.mean() == pytest.approx(SCORERS[scorer](frame, part)[0].value)
+    assert len(set(shares.values.mean(axis=0))) == 2
 
 
 # --- text ----------------------------------------------------------------------------------------

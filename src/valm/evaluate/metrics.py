@@ -108,6 +108,15 @@ def answers_of(frame: pl.DataFrame, part: str, reading: Reading) -> Answers:
 Scored = tuple[ItemScores, Baselines]
 
 
+@dataclass(frozen=True)
+class Shares:
+    """How right each item was under each prompt, from 0 to 1: [items, prompts]."""
+
+    items: tuple[str, ...]
+    prompts: tuple[str, ...]
+    values: Floats
+
+
 def raw(frame: pl.DataFrame, part: str) -> Scored:
     """Micro-average over prompts and items, as published: by first tokens, uncalibrated."""
     return _accuracy(answers_of(frame, part, AS_PUBLISHED))
@@ -162,8 +171,7 @@ def calibrated_both_orders(frame: pl.DataFrame, part: str) -> Scored:
 
 def pair_consistency(frame: pl.DataFrame, part: str) -> Scored:
     """Pairs and prompts that are right in both orders; a constant answer never is."""
-    first, second = _orders(frame, AS_IT_IS)
-    return _means(first, (first.right & second.right).mean(axis=1)), Baselines(0.25, 0.0)
+    return _means(_consistent(frame)), Baselines(0.25, 0.0)
 
 
 def token_perplexity(frame: pl.DataFrame, part: str) -> Scored:
@@ -194,8 +202,15 @@ SCORERS: Mapping[str, Callable[[pl.DataFrame, str], Scored]] = {
         token_perplexity, word_perplexity, last_piece, whole_word,
     )
 }  # fmt: skip
-# Scorers whose score is the mean over the prompts, and how each reads the answers.
-PER_PROMPT = {"raw": AS_PUBLISHED, "full_label": AS_IT_IS, "calibrated": CALIBRATED}
+# Scorers whose score is the mean over items and prompts, and what it is the mean of.
+PER_PROMPT: Mapping[str, Callable[[pl.DataFrame, str], Shares]] = {
+    "raw": lambda frame, part: _shares(answers_of(frame, part, AS_PUBLISHED)),
+    "full_label": lambda frame, part: _shares(answers_of(frame, part, AS_IT_IS)),
+    "calibrated": lambda frame, part: _shares(answers_of(frame, part, CALIBRATED)),
+    "both_orders": lambda frame, part: _either_order(frame, AS_IT_IS),
+    "calibrated_both_orders": lambda frame, part: _either_order(frame, CALIBRATED),
+    "pair_consistency": lambda frame, part: _consistent(frame),
+}
 PERPLEXITIES = ("token_perplexity", "word_perplexity")
 # The context in which a scorer of passages reads them.
 CONTEXTS = {
@@ -212,17 +227,32 @@ def macro_average(ratios: Floats) -> Floats:
 def _accuracy(answers: Answers) -> Scored:
     sizes = np.bincount(answers.answers, minlength=answers.choices)
     baselines = Baselines(1 / answers.choices, float(sizes.max() / sizes.sum()))
-    return _means(answers, answers.right.mean(axis=1)), baselines
+    return _means(_shares(answers)), baselines
 
 
-def _means(answers: Answers, shares: Floats) -> ItemScores:
-    return ItemScores(answers.items, shares, np.ones(len(shares)))
+def _means(shares: Shares) -> ItemScores:
+    """Each item's mean over the prompts."""
+    return ItemScores(shares.items, shares.values.mean(axis=1), np.ones(len(shares.items)))
+
+
+def _shares(answers: Answers) -> Shares:
+    return Shares(answers.items, answers.prompts, answers.right.astype(np.float64))
 
 
 def _both_orders(frame: pl.DataFrame, reading: Reading) -> Scored:
+    return _means(_either_order(frame, reading)), Baselines(0.5, 0.5)
+
+
+def _either_order(frame: pl.DataFrame, reading: Reading) -> Shares:
     first, second = _orders(frame, reading)
-    share = (first.right.mean(axis=1) + second.right.mean(axis=1)) / 2
-    return _means(first, share), Baselines(0.5, 0.5)
+    values = (first.right.astype(np.float64) + second.right) / 2
+    return Shares(first.items, first.prompts, values)
+
+
+def _consistent(frame: pl.DataFrame) -> Shares:
+    first, second = _orders(frame, AS_IT_IS)
+    both = first.right & second.right
+    return Shares(first.items, first.prompts, both.astype(np.float64))
 
 
 def _orders(frame: pl.DataFrame, reading: Reading) -> tuple[Answers, Answers]:

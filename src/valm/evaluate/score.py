@@ -16,7 +16,7 @@ from valm.core.job import Job
 from valm.core.manifest import read_manifest
 from valm.core.progress import track
 from valm.core.seeding import numpy_generator
-from valm.evaluate.metrics import PER_PROMPT, PERPLEXITIES, SCORERS, Baselines, answers_of
+from valm.evaluate.metrics import PER_PROMPT, PERPLEXITIES, SCORERS, Baselines
 from valm.evaluate.predict import KIND as PREDICTIONS_KIND
 from valm.evaluate.predict import OWN
 from valm.evaluate.prepared import KIND as TASK_KIND
@@ -281,20 +281,20 @@ def _comparison_rows(
 
 def prompt_rows(metric: Metric, frames: Frames) -> Iterator[dict[str, Any]]:
     """Each prompt's own accuracy."""
-    reading = PER_PROMPT.get(metric.definition["scorer"])
-    if reading is None:
+    shares_of = PER_PROMPT.get(metric.definition["scorer"])
+    if shares_of is None:
         return
     for rival, by_seed in frames.items():
         for seed, frame in by_seed.items():
-            answers = answers_of(frame, metric.definition["part"], reading)
-            for prompt, value in zip(answers.prompts, answers.right.mean(axis=0), strict=True):
+            shares = shares_of(frame, metric.definition["part"])
+            for prompt, value in zip(shares.prompts, shares.values.mean(axis=0), strict=True):
                 yield _labels(metric) | {
                     "model": rival.model,
                     "control": rival.control,
                     "seed": seed,
                     "prompt": prompt,
                     "value": float(value),
-                    "n": len(answers.items),
+                    "n": len(shares.items),
                 }
 
 
