@@ -160,6 +160,17 @@ def test_under_lines_every_line_ends_and_a_blank_one_is_a_lone_end(
     assert min(map(len, document_texts(stream))) > 0
 
 
+def test_a_split_without_text_is_named_where_it_is_read(
+    tmp_path: Path, texts: list[Path], vocabulary: Path
+) -> None:
+    fractions = {"valid_fraction": 0.0, "test_fraction": 0.0}
+    manifest = make_tokens(tmp_path, texts, vocabulary, split=fractions)
+    stream = TokenStream.open(manifest, "test")
+    assert len(stream.tokens) == len(stream.sources) == 0 and stream.documents.tolist() == [0]
+    with pytest.raises(InputError, match=r"no test text .* ingest\.text\.split\.test_fraction"):
+        next(TASKS.get("held_out_text").passages({}, stream, str))
+
+
 def test_line_blocks_have_a_thousand_lines_with_the_blank_ones_among_them() -> None:
     documents = [Document("one\ntwo")] * 400 + [Document("three", "group")] + [Document("four")]
     blocks = list(line_blocks(documents))

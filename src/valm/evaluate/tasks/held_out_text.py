@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from valm.errors import InputError
 from valm.evaluate.definitions import Decode, Passage, TextTask
 from valm.evaluate.perplexity_task import PERPLEXITY
 from valm.ingest.tokens import TokenStream
@@ -35,7 +36,15 @@ class HeldOutText(TextTask):
     def passages(
         self, raw: Mapping[str, Path], test: TokenStream, decode: Decode
     ) -> Iterator[Passage]:
-        """One passage a document that is not empty."""
+        """One passage a document that is not empty.
+
+        Raises:
+            InputError: There is no test text.
+        """
+        if not len(test.tokens):
+            raise InputError(
+                "there is no test text to score", cure="raise ingest.text.split.test_fraction"
+            )
         for number in range(len(test.sources)):
             start, end = test.documents[number], test.documents[number + 1] - 1
             if start == end:
