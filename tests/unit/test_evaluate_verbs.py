@@ -13,6 +13,8 @@ from builders.retrieval import retrieve_job
 
 from valm.config.phases import Query
 from valm.core.manifest import read_manifest
+from valm.errors import InputError
+from valm.evaluate.definitions import TASKS
 from valm.evaluate.illustrate import TaskPictures
 from valm.evaluate.own_pictures import PicturesByName
 from valm.evaluate.prepared import read_requests
@@ -163,3 +165,12 @@ def test_a_part_is_read_in_the_contexts_of_its_own_metrics_only(study: TinyStudy
     read = set(answers.select("part", "context").unique().iter_rows())
     assert read == {("paragraphs", "alone"), ("", "sliding")}
     assert (answers["nats"] > 0).all()
+
+
+def test_an_answer_without_tokens_is_an_error_of_its_task(
+    study: TinyStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TASKS.get("sst2"), "choices", ("negative", "\t "))
+    with pytest.raises(InputError, match="has no tokens") as caught:
+        study.prepare("sst2")
+    assert caught.value.where == "valm.evaluate.tasks.sst2"

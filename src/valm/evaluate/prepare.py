@@ -130,7 +130,7 @@ def first_items(asked: Iterable[Asked], items: int | None) -> Iterator[Asked]:
 
 
 def _questions(plugin: ChoiceTask, asked: Iterable[Question], words: Tokenizer) -> Texts:
-    choices = [_pieces(words, choice) for choice in plugin.choices]
+    choices = [_pieces(words, choice, where=type(plugin).__module__) for choice in plugin.choices]
     ids: list[list[int]] = []
     items: list[dict[str, Any]] = []
     for question in asked:
@@ -169,12 +169,12 @@ def _passages(asked: Iterable[Passage], words: Tokenizer) -> Texts:
     return Texts(texts, items, np.empty((0, 0), dtype=np.int64), [])
 
 
-def _pieces(words: Tokenizer, answer: str) -> list[int]:
+def _pieces(words: Tokenizer, answer: str, where: str) -> list[int]:
     ids = words.encode(answer)
     if not ids:
         raise InputError(
             f"the answer {answer!r} has no tokens in this vocabulary",
-            where="ingest.tokenizer",
+            where=where,
             cure="mend the task's choices, or use another vocabulary",
         )
     return ids
