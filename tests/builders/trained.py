@@ -14,7 +14,7 @@ import torch
 from builders.retrieval import unit_vectors, write_index
 from builders.texts import make_tokenizer, make_tokens, write_source
 
-from valm.config.study import Study, parse_study
+from valm.config.study import parse_study
 from valm.config.verbs import section_for
 from valm.core.job import Job
 from valm.core.manifest import read_manifest, write_manifest
@@ -46,7 +46,6 @@ class Trained:
     tokenizer: Path
     vectors: Path
     index: Path
-    study: Study
     tower: TextTower
 
 
@@ -99,7 +98,7 @@ def make_trained(
         parents=[tokens, vectors, neighbours] if reads else [tokens],
     )  # fmt: skip
     write_scores(folder, manifest)
-    return Trained(folder, manifest, tokenizer, vectors, index, study, tower)
+    return Trained(folder, manifest, tokenizer, vectors, index, tower)
 
 
 def write_scores(folder: Path, model: Path) -> Path:

@@ -17,6 +17,7 @@ from builders.fairseq_models import (
     tensors,
     write_checkpoint,
 )
+from transformers import PreTrainedTokenizerFast
 from typer.testing import CliRunner
 
 from valm.cli.main import app
@@ -90,7 +91,12 @@ def test_half_precision_is_read_and_the_model_can_be_exported(tmp_path: Path) ->
     assert torch.equal(model.output_embedding, rounded)
     export_model(model=manifest, results=manifest.parent, output=tmp_path / "hf")
     card = (tmp_path / "hf/README.md").read_text()
-    assert "optimizer_history: state of the training" in card
+    assert "optimizer_history: state of the training" in card and "ftfy" in card
+    ours = load_tokenizer(manifest.parent / "tokenizer" / "tokenizer.manifest.json")
+    theirs = PreTrainedTokenizerFast.from_pretrained(tmp_path / "hf")
+    text = "The  colour of </s> Snow is 42!"
+    assert theirs(text).input_ids == ours.encode(text)
+    assert theirs.eos_token_id == theirs.pad_token_id == ours.end_of_text == 2
 
 
 @pytest.mark.parametrize(

@@ -21,10 +21,9 @@ from typer.testing import CliRunner
 
 from valm.cli.main import app
 from valm.config.phases import Query
-from valm.config.study import parse_study
 from valm.core.manifest import verify_files
 from valm.embed.encoder import TokenStates
-from valm.errors import ConfigError, InputError
+from valm.errors import InputError
 from valm.export.hugging_face import export_model, hugging_face_config
 from valm.export.modeling_valm import ValmConfig, ValmForCausalLM
 from valm.ingest.tokenizer import load_tokenizer
@@ -215,10 +214,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 def exported(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """By the real command line."""
     folder = tmp_path_factory.mktemp("exported")
-    study = folder / "study.yaml"
-    study.write_text(json.dumps({"retrieve": {"top_k": TOP_K, "query": QUERY}}))
     command = ["export", "--model", str(trained.model), "--results", str(trained.results),
-               "--output", str(folder / "hf"), "--retriever", "--config", str(study)]  # fmt: skip
+               "--output", str(folder / "hf"), "--retriever"]  # fmt: skip
     run = CliRunner().invoke(app, command, catch_exceptions=False)
     assert run.exit_code == 0
     return folder / "hf"
@@ -335,7 +332,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 def test_scores_of_another_training_are_not_shown(tmp_path: Path, folder: Path) -> None:
     made = make_trained(tmp_path / "results", fusion="none")
-    other = make_trained(tmp_path / "other")
+    make_trained(tmp_path / "other")
     (tmp_path / "results/evaluate/scores.manifest.json").write_bytes(
         (tmp_path / "other/evaluate/scores.manifest.json").read_bytes()
     )
@@ -344,7 +341,7 @@ def test_scores_of_another_training_are_not_shown(tmp_path: Path, folder: Path) 
     assert "another training" in card and "25.1" not in card
     assert not (folder / "retriever").exists()
     with pytest.raises(InputError, match=r"without pictures.*without --retriever"):
-        export_model(model=made.model, results=made.results, output=folder, study=other.study)
+        export_model(model=made.model, results=made.results, output=folder, retriever=True)
     with pytest.raises(InputError, match=r"tokenizer.*found 0.*--results"):
         export_model(model=made.model, results=tmp_path / "none", output=folder)
 
@@ -355,9 +352,6 @@ def test_what_cannot_be_exported_is_refused_and_nothing_is_lost(
     def export(**options: object) -> None:
         export_model(model=trained.model, results=trained.results, output=folder, **options)
 
-    with pytest.raises(ConfigError, match=r"other settings.*--config"):
-        export(study=parse_study({}))
-    assert not folder.exists()
     folder.mkdir()
     (folder / "thesis.tex").touch()
     with pytest.raises(InputError, match="is no export"):
@@ -370,7 +364,7 @@ def test_what_cannot_be_exported_is_refused_and_nothing_is_lost(
     other = make_trained(tmp_path / "results", encoder="open_clip")
     with pytest.raises(InputError, match=r"open_clip.*not carried"):
         export_model(
-            model=other.model, results=other.results, output=tmp_path / "b", study=other.study
+            model=other.model, results=other.results, output=tmp_path / "b", retriever=True
         )
 
 

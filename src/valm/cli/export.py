@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from valm.cli.job_options import DEFAULT_CONFIG, ConfigFiles, Log
-from valm.cli.registries import checked_study
+from valm.cli.job_options import Log
 from valm.core.logs import configure_logs
 
 
@@ -21,15 +20,13 @@ def export_model(
     retriever: Annotated[
         bool, typer.Option("--retriever", help="Carry text tower, index, vectors and captions.")
     ] = False,
-    config: ConfigFiles = DEFAULT_CONFIG,
     log: Log = None,
 ) -> None:
     """Write a model as a folder that Hugging Face's transformers loads without this package."""
     configure_logs(log)
     from valm.export.hugging_face import export_model as run
 
-    study = checked_study(config) if retriever else None
-    run(model=model, results=results, output=output, study=study)
+    run(model=model, results=results, output=output, retriever=retriever)
 
 
 def convert(

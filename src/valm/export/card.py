@@ -36,13 +36,17 @@ print(tokenizer.decode(model.generate(**prompt, do_sample=False)[0]))
 
 `trust_remote_code=True` runs `modeling_valm.py` of this folder, which imports torch and transformers only: read it first.
 """
+CLEANING = """\
+The model was trained on texts that `ftfy.fix_text` had mended and `html.unescape` had resolved twice. The tokenizer here \
+lower-cases; the rest is to be done before it.
+"""
 PICTURES = """\
 Pictures are given as `picture_vectors` [batch, tokens, pictures, {width}] and `picture_mask`, to `model(...)` and to \
 `generate(...)`; there they belong to the prompt's tokens.
 """
 RETRIEVER = """\
-`retriever/` finds them: each token's state, from the text tower in it, looks up the {pictures} pictures whose keys \
-have the largest inner products with it. It needs torch, numpy, safetensors and faiss, and nothing of ours; \
+`retriever/` finds them: each token's state, from the text tower in it, looks up those of {pictures} pictures whose \
+keys are nearest to it. It needs torch, numpy, safetensors and faiss, and nothing of ours; \
 `captions.parquet` says what each picture shows, where it is from and under which licence.
 
 ```python
@@ -72,6 +76,8 @@ def model_card(
     reads = info["model"]["fusion"]["name"] != "none"
     title = model_label(info["variant"]) + (f", seed {info['seed']}" if "seed" in info else "")
     parts = [f"# {title}", READS if reads else PLAIN, "## Use", USE]
+    if any(t.facts.get("kind") == "clip_fairseq" for t in ancestry.manifests("tokenizer").values()):
+        parts.append(CLEANING)
     if reads:
         parts.append(PICTURES.format(width=info["model"]["value_width"]))
     if has_retriever:

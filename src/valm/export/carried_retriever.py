@@ -9,13 +9,11 @@ from pathlib import Path
 import pyarrow.parquet
 import safetensors.torch
 
-from valm.config.study import Study
-from valm.config.verbs import section_for
-from valm.core.digest import digest_data
+from valm.config.phases import Query
 from valm.core.manifest import read_manifest, verify_files
 from valm.embed.encoder import KIND as ENCODER_KIND
 from valm.embed.towers import TEXT_HEADS
-from valm.errors import ConfigError, InputError
+from valm.errors import InputError
 from valm.export.ancestry import Ancestry
 from valm.ingest.picture_list import read_picture_list
 from valm.retrieve.index import KIND as INDEX_KIND
@@ -23,20 +21,19 @@ from valm.retrieve.index import KIND as INDEX_KIND
 LOADER = Path(__file__).with_name("valm_retriever.py")
 # The one encoder whose text tower is the study's own and small enough to carry.
 CARRIED = "two_tower"
+QUERY = "retrieve.query"
 TOWER, BLOCKS = "towers.text.transformer.", "transformer.resblocks."
 SHOWN = ["id", "name", "caption", "source", "origin", "licence"]
 
 
-def write_retriever(folder: Path, ancestry: Ancestry, study: Study) -> None:
+def write_retriever(folder: Path, ancestry: Ancestry) -> None:
     """Write the text tower, the index, the pictures' values and captions, and their loader.
 
     Args:
         ancestry: Of a model that was trained on retrieved pictures.
-        study: The study that the pictures were retrieved in: it states the windows of queries.
 
     Raises:
-        InputError: The model was trained without pictures, or with another encoder's.
-        ConfigError: The study is another than that of the model.
+        InputError: The model was trained without pictures, or with another maker's encoder.
         IntegrityError: A file differs from its manifest.
     """
     neighbours = ancestry.manifests("neighbours")
@@ -46,14 +43,13 @@ def write_retriever(folder: Path, ancestry: Ancestry, study: Study) -> None:
             cure="export it without --retriever",
         )
     path, found = next(iter(neighbours.items()))
-    choices = {"split": found.facts["split"]}
-    section = section_for(study, "find-neighbours", **choices)
-    if digest_data({"section": section, "choices": choices}) != found.config_digest:
-        raise ConfigError(
-            f"the model's pictures were found with other settings than those of {study.study!r}",
+    if QUERY not in found.recipe.section:
+        raise InputError(
+            "the manifest of the model's neighbours does not state its settings",
             where=path,
-            cure="name the configuration of the model's study (--config config.yaml --config ...)",
+            cure="it is of an older version: run the study again",
         )
+    query = Query.model_validate(found.recipe.section[QUERY])
     encoder = ancestry.only(ENCODER_KIND, "encoder")
     vectors = ancestry.only("vectors", "table of picture vectors")
     index = ancestry.only(INDEX_KIND, "index")
@@ -61,7 +57,9 @@ def write_retriever(folder: Path, ancestry: Ancestry, study: Study) -> None:
         verify_files(manifest)
     folder.mkdir()
     tower = _write_text_tower(encoder, folder)
-    settings = study.retrieve.query.model_dump() | {
+    settings = {
+        "window_tokens": query.window_tokens,
+        "stride_tokens": query.stride_tokens,
         "top_k": found.facts["top_k"],
         "end_of_text_id": _end_of_text(ancestry),
         "text_tower": tower,

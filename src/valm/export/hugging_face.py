@@ -11,7 +11,6 @@ from typing import Any
 import safetensors.torch
 import transformers
 
-from valm.config.study import Study
 from valm.core.atomic import atomic_directory
 from valm.core.digest import digest_data
 from valm.core.fingerprint import code_digest
@@ -22,9 +21,9 @@ from valm.export.ancestry import Ancestry
 from valm.export.card import model_card
 from valm.export.carried_retriever import write_retriever
 from valm.export.modeling_valm import ValmConfig
-from valm.ingest.tokenizer import END_OF_TEXT, load_tokenizer
 from valm.ingest.tokenizer import FILE as TOKENIZER
 from valm.ingest.tokenizer import KIND as TOKENIZER_KIND
+from valm.ingest.tokenizer import load_tokenizer
 from valm.models.language_model import LanguageModel
 from valm.train.saved_model import WEIGHTS, load_model
 
@@ -34,19 +33,18 @@ FUSIONS = ("none", "joint")
 MODELLING = Path(__file__).with_name("modeling_valm.py")
 
 
-def export_model(*, model: Path, results: Path, output: Path, study: Study | None = None) -> None:
+def export_model(*, model: Path, results: Path, output: Path, retriever: bool = False) -> None:
     """Write weights, configuration, tokenizer, modelling code and model card into a folder.
 
     Args:
         model: Manifest of a trained or converted model.
         results: Folder of results in which the model's ancestors and scores are looked for.
         output: The folder; an earlier export there is replaced, anything else is left alone.
-        study: The study of the model; its retriever rides along. None: without a retriever.
+        retriever: Whether what finds the model's pictures rides along.
 
     Raises:
         InputError: The model's fusion is not known to the modelling file, its tokenizer is not
             among its ancestors, it has no retriever, or the output is a folder of something else.
-        ConfigError: The study is not the one that the model's pictures were retrieved in.
         IntegrityError: A file differs from its manifest.
     """
     _check_replaceable(output)
@@ -55,19 +53,22 @@ def export_model(*, model: Path, results: Path, output: Path, study: Study | Non
     ancestry = Ancestry.of(model, results)
     tokenizer = ancestry.only(TOKENIZER_KIND, "tokenizer")
     verify_files(tokenizer)
-    end_of_text = load_tokenizer(tokenizer).end_of_text
+    words = load_tokenizer(tokenizer)
+    end_of_text = words.end_of_text
     config = hugging_face_config(language_model, end_of_text)
+    ends = words.entries[end_of_text]
     with atomic_directory(output) as folder:
         weights = safetensors.torch.load_file(model.parent / WEIGHTS)
         safetensors.torch.save_file(weights, folder / WEIGHTS, {"format": "pt"})
         shutil.copyfile(MODELLING, folder / MODELLING.name)
         shutil.copyfile(tokenizer.with_name(TOKENIZER), folder / TOKENIZER)
         _write(folder / "config.json", config)
-        _write(folder / "tokenizer_config.json", tokenizer_config(language_model))
+        _write(folder / "tokenizer_config.json", tokenizer_config(language_model, ends))
         _write(folder / "generation_config.json", generation_config(language_model, end_of_text))
-        if study is not None:
-            write_retriever(folder / "retriever", ancestry, study)
-        card = model_card(read_manifest(model), info, ancestry, results, study is not None)
+        if retriever:
+            write_retriever(folder / "retriever", ancestry)
+        made = read_manifest(model)
+        card = model_card(made, info, ancestry, results, has_retriever=retriever)
         (folder / "README.md").write_text(card, encoding="utf-8")
         files = [path for path in folder.rglob("*") if path.is_file()]
         write_manifest(
@@ -76,9 +77,9 @@ def export_model(*, model: Path, results: Path, output: Path, study: Study | Non
             rows=language_model.parameter_count,
             files=files,
             producer="export",
-            config_digest=digest_data({"retriever": study is not None}),
+            config_digest=digest_data({"retriever": retriever}),
             code_digest=code_digest(__name__),
-            parents=[model],
+            facts={"model": made.digest},  # not as a parent: paths stay on this machine
         )
     logger.info("exported %s: %s files", output, len(files) + 1)
 
@@ -119,14 +120,16 @@ def hugging_face_config(model: LanguageModel, end_of_text: int) -> dict[str, Any
     }
 
 
-def tokenizer_config(model: LanguageModel) -> dict[str, Any]:
-    """``tokenizer_config.json``; a text that spells the end of text stays text."""
+def tokenizer_config(model: LanguageModel, end_of_text: str) -> dict[str, Any]:
+    """``tokenizer_config.json``; a text that spells the end of text stays text.
+
+    Args:
+        end_of_text: The entry that ends a text, and stands before the first.
+    """
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": model.trunk.config.context_tokens,
-        "bos_token": END_OF_TEXT,
-        "eos_token": END_OF_TEXT,
-        "pad_token": END_OF_TEXT,
+        **dict.fromkeys(("bos_token", "eos_token", "pad_token"), end_of_text),
         "padding_side": "left",
         "split_special_tokens": True,
         "clean_up_tokenization_spaces": False,

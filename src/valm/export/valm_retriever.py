@@ -1,7 +1,7 @@
 """Finds the pictures of every token of a text: an exported retriever, without the package it is from.
 
 Every token has a state, from a causal text transformer over the text before it; its pictures are
-those whose keys have the largest inner products with it. A text is read through windows that start
+those whose keys the index finds nearest to it. A text is read through windows that start
 at fixed distances from the start of its document, so appending text changes no earlier token's
 pictures. Needs torch, numpy, safetensors and faiss.
 """
