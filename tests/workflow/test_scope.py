@@ -38,7 +38,7 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> list[PlannedJob]:
 def choices(job: PlannedJob) -> dict[str, str]:
     chosen = {name: job.options[name][0] for name in CHOICES if name in job.options}
     if job.rule == "run_notebook":
-        chosen["chapter"] = job.output.stem.partition("_")[2]
+        chosen["chapter"] = Path(job.options["output"][0]).stem.partition("_")[2]
     return chosen
 
 
