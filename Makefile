@@ -13,7 +13,7 @@ ENVIRONMENT := .venv/.as-locked
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help study test test-all test-browser environment lock docs clean
+.PHONY: help study test test-all test-browser environment lock pins docs clean
 
 help:
 	@echo "make study        the default study, from raw packages to results/report/report.html (CORES=all)"
@@ -22,6 +22,7 @@ help:
 	@echo "make test-browser the viewer in a real Chromium, which is installed where apt and the right to are there"
 	@echo "make environment  .venv with the locked packages, and this package"
 	@echo "make lock         requirements/*.txt and envs/*.yaml from pyproject.toml"
+	@echo "make pins         envs/*.linux-64.pin.txt, where conda and its channel can be reached"
 	@echo "make docs         config.yaml, its schema and its table of keys from the settings models"
 	@echo "make clean        remove logs, caches and work folders; results and raw files stay"
 
@@ -60,6 +61,9 @@ lock: $(ENVIRONMENT)
 		$(COMPILE) $$folder/pyproject.toml --extra retrieve --constraints requirements/lock.txt \
 			--no-annotate -o requirements/retrieve.gpu.txt && rm -r $$folder
 	python workflow/write_environments.py
+
+pins:
+	@$(PYTHON) workflow/pin_environments.py
 
 docs: $(ENVIRONMENT)
 	valm write-config

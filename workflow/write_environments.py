@@ -12,20 +12,24 @@ from pathlib import Path
 NAMES = ("ingest", "embed", "retrieve", "retrieve.gpu", "train", "evaluate", "report")
 ENVIRONMENTS, REQUIREMENTS = Path("envs"), Path("requirements")
 
-HEADER = """\
-# Generated from requirements/{name}.txt by `make lock`.
+# What conda brings.
+CONDA_PART = """\
 channels:
   - conda-forge
   - nodefaults
 dependencies:
   - python=3.11
   - pip
-  - pip:
 """
+HEADER = "# Generated from requirements/{name}.txt by `make lock`.\n" + CONDA_PART + "  - pip:\n"
 POST_DEPLOY = """\
 #!/usr/bin/env bash
 # Our own package, as it lies in this checkout, enters the environment by one line.
+# A pin file brings conda's part only: where there is one, pip's part comes from here.
 set -euo pipefail
+if [ -f envs/{name}.linux-64.pin.txt ]; then
+    python -m pip install --quiet --no-input --require-hashes --requirement requirements/{name}.txt
+fi
 packages=$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 echo "$PWD/src" > "$packages/valm.pth"
 """
@@ -44,7 +48,7 @@ def environments() -> dict[Path, str]:
     for name in NAMES:
         pins = [f'      - "{line}"\n' for line in pinned_lines(REQUIREMENTS / f"{name}.txt")]
         files[ENVIRONMENTS / f"{name}.yaml"] = HEADER.format(name=name) + "".join(pins)
-        files[ENVIRONMENTS / f"{name}.post-deploy.sh"] = POST_DEPLOY
+        files[ENVIRONMENTS / f"{name}.post-deploy.sh"] = POST_DEPLOY.format(name=name)
     return files
 
 

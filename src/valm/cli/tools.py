@@ -91,6 +91,14 @@ def plan(arguments: SnakemakeArguments = None) -> None:
     print_plan(arguments or [])
 
 
+def adopt(arguments: SnakemakeArguments = None) -> None:
+    """Verify results that came from elsewhere (dvc pull) and let Snakemake take them for its own."""
+    from valm.cli.adopt import adopt as run
+
+    configure_logs(None)
+    print(run(arguments or []))
+
+
 def write_config(
     check: Annotated[bool, typer.Option(help="Only say whether a document has drifted.")] = False,
 ) -> None:
@@ -112,4 +120,5 @@ def add_to(app: typer.Typer) -> None:
     app.command("gc")(gc)
     app.command("explain", context_settings=AS_SNAKEMAKE)(explain)
     app.command("plan", context_settings=AS_SNAKEMAKE)(plan)
+    app.command("adopt", context_settings=AS_SNAKEMAKE)(adopt)
     app.command("write-config")(write_config)

@@ -47,8 +47,6 @@ class Section:
 def write_report(job: Job, *, results: Path, notebooks: Sequence[Path], output: Path) -> None:
     """Write ``report.html``, ``tables/*.csv``, ``figures/*.svg``, ``losses.csv`` and the manifest.
 
-    The manifest names the notebooks too: nothing in the report's folder is left unverified.
-
     Args:
         job: Reads ``study``.
         results: The study's results folder.
@@ -73,7 +71,6 @@ def write_report(job: Job, *, results: Path, notebooks: Sequence[Path], output: 
     write_text(target, html)
     shown = [*evidence, *(e for part in parts for e in (*part.exhibits, *part.folded))]
     files = [target, *_write_exhibits(shown, output.parent), _write_losses(results, output.parent)]
-    files += [file for path in notebooks for file in (path, path.with_suffix(".html"))]
     job.finish(
         output,
         kind="report",
