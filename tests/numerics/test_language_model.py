@@ -14,6 +14,7 @@ from valm.models.fusion import make_fusion
 from valm.models.initialise import initialise
 from valm.models.language_model import LanguageModel
 from valm.models.losses import cross_entropies, mean_cross_entropy
+from valm.models.pictures import Pictures
 from valm.models.positions import sinusoidal_positions
 from valm.models.trunk import TrunkConfig
 
@@ -114,6 +115,20 @@ def test_chunked_loss_and_its_gradients_equal_cross_entropy(
     torch.testing.assert_close(loss, expected)
     torch.testing.assert_close(torch.autograd.grad(2 * loss, (hidden, table)), wanted)
     torch.testing.assert_close(cross_entropies(hidden, table, targets).mean(), expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fusion", ["none", "joint"])
+def test_compiled_it_learns_the_same(fusion: str) -> None:
+    """``train.compile``: the loss and all slopes, chunked loss and picture products included."""
+    model, ids = make(fusion), torch.randint(0, 50, (2, 8))
+    initialise(model, 1)
+    pictures = Pictures(torch.rand(2, 8, 3) < 0.7, vectors=torch.randn(2, 8, 3, 16))
+    slopes = []
+    for loss in (model.loss, torch.compile(model.loss)):
+        value = loss(ids, ids, pictures)
+        slopes.append([value, *torch.autograd.grad(value, list(model.parameters()))])
+    torch.testing.assert_close(*slopes, rtol=1e-4, atol=1e-5)
 
 
 def test_too_long_an_input_says_so() -> None:

@@ -11,12 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from builders.streams import Streams, make_streams, training_job
 
+from valm.core.atomic import write_array
 from valm.core.manifest import read_manifest
-from valm.errors import ConfigError, IntegrityError, ValmError
+from valm.errors import ConfigError, InputError, IntegrityError, ValmError
 from valm.train.fit import train_model
 from valm.train.saved_model import load_model
 from valm.train.state_files import load_state
@@ -260,10 +262,42 @@ def test_what_stops_a_training_is_named(
     no_pictures = Streams(streams.tokens, None)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"reads pictures.*--vectors"):
         train(no_pictures, tmp_path / "valm")
-    step = Training.training_step
-    monkeypatch.setattr(Training, "training_step", lambda *a: step(*a) * float("nan"))
-    with pytest.raises(ValmError, match=r"the loss of step 1 is not.*learning_rate.*checkpoints"):
+    with pytest.raises(InputError, match=r"shorter than one block.*context_tokens"):
+        train(streams, tmp_path / "x", changes={"models": {"trunk": {"context_tokens": 2048}}})
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"nothing can be written here.*file/out"):
+        train(streams, tmp_path / "file" / "out")
+    mask = tmp_path / "neighbours" / "valid.ids.npy"
+    write_array(mask, np.load(mask)[:-1])
+    with pytest.raises(InputError, match=r"499 tokens have neighbours, the valid stream has 500"):
         train(streams, tmp_path / "valm")
+
+
+def test_a_loss_that_is_no_number_stops_the_training_at_its_step(
+    streams: Streams, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two lines of the history; a bad update is not saved either."""
+    step = Training.training_step
+
+    def spoilt(self: Training, batch: Any, index: int) -> Any:
+        return step(self, batch, index) * (float("nan") if self.trainer.global_step == 6 else 1.0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "training_step", spoilt)
+        with pytest.raises(ValmError, match=r"the loss of step 7 is not.*learning_rate.*kept"):
+            train(streams, tmp_path / "valm")
+    assert [c.name for c in checkpoints(tmp_path)] == ["step-00000004"]
+
+    def burst(self: Training, batch: Any, index: int) -> Any:
+        nothing = next(self.parameters()) * 0.0  # its root has an infinite slope
+        loss = step(self, batch, index)
+        return loss + nothing.sqrt().sum() if self.trainer.global_step == 7 else loss
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "training_step", burst)
+        with pytest.raises(ValmError, match="parameters are not finite after step 8"):
+            train(streams, tmp_path / "valm")
+    assert [c.name for c in checkpoints(tmp_path)] == ["step-00000004"]
 
 
 def test_changed_weights_are_not_loaded(streams: Streams, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from valm.core.atomic import require_writable, write_json
 from valm.errors import ConfigError, InputError, IntegrityError, ResumeError, SpaceError
 from valm.models.pictures import standardise
 from valm.retrieve.given import Given
-from valm.train.batches import Blocks, blocks_of_step, ordered_batches, shuffled_batches
+from valm.train.batches import Blocks, blocks_of_step, ordered_batches, prefetched, shuffled_batches
 from valm.train.checkpoint import newest_checkpoint
 from valm.train.curves import Curves, Table, TensorBoard, Tracking
 from valm.train.metrics import Line, append_line, forget_after, read_lines
@@ -58,6 +58,14 @@ def test_each_pass_sees_each_block_once_and_any_step_can_be_the_first() -> None:
     next(whole), next(whole)
     for _ in range(4):
         assert torch.equal(next(whole).ids, next(later).ids)
+
+
+def test_a_thread_prepares_the_same_batches_in_the_same_order() -> None:
+    blocks = Blocks(np.arange(100, dtype=np.uint16), context_tokens=9)
+    plain = shuffled_batches(blocks, 2, 3, 5)
+    ahead = prefetched(shuffled_batches(blocks, 2, 3, 5), prepare=lambda batch: batch)
+    for _ in range(12):
+        assert torch.equal(next(plain).ids, next(ahead).ids)
 
 
 def test_a_batch_holds_the_next_tokens_and_the_pictures_of_those_read() -> None:
@@ -223,6 +231,7 @@ def test_unfinished_work_under_other_keys_is_told_of(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     save_state(note_in(tmp_path / "old") / "checkpoints" / "step-00000008", state())
+    save_state(tmp_path / "nameless" / "checkpoints" / "step-00000008", state())
     with caplog.at_level("INFO", "valm"):
         tell_of_unfinished(note_in(tmp_path / "new", "choices", seed=2))
         assert not caplog.text

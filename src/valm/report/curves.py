@@ -36,6 +36,7 @@ def loss_curves(logs: pl.DataFrame, baseline: str = "gpt2_star", name: str = "lo
         figure, (training, validation) = canvas(3.3, 1, 2)
         for (model, _), run in logs.group_by("model", "seed", maintain_order=True):
             colour = model_colour(str(model))
+            training.plot(run["tokens"] / 1e6, run["loss"], color=colour, linewidth=0.4, alpha=0.2)
             training.plot(
                 run["tokens"] / 1e6,
                 smoothed(run["loss"]),
@@ -54,7 +55,7 @@ def loss_curves(logs: pl.DataFrame, baseline: str = "gpt2_star", name: str = "lo
             axis.set_xlabel("million tokens")
             axis.grid(axis="y")
         caption = (
-            "Left: the loss while training, smoothed; one line a model and seed. Right: the loss on held-out documents"
+            "Left: the loss while training, smoothed, with the loss itself faint behind it; one line a model and seed. Right: the loss on held-out documents"
             f" minus that of {model_label(baseline)} with the same seed; below zero is better."
         )
         return finished(figure, name, caption)

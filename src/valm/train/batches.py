@@ -6,7 +6,9 @@ every variant of one seed sees the same batches.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -21,6 +23,8 @@ from valm.core.seeding import numpy_generator
 from valm.models.pictures import Pictures
 from valm.retrieve.given import Given
 
+BATCHES_AHEAD = 2
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -31,9 +35,15 @@ class Batch:
     pictures: Pictures | None
 
     def to(self, device: torch.device) -> Batch:
-        """The same batch on a device; Lightning calls this."""
+        """The same batch on a device; Lightning calls this. From pinned memory nobody waits."""
         pictures = None if self.pictures is None else self.pictures.to(device)
-        return Batch(self.ids.to(device), self.targets.to(device), pictures)
+        ids, targets = (part.to(device, non_blocking=True) for part in (self.ids, self.targets))
+        return Batch(ids, targets, pictures)
+
+    def pinned(self) -> Batch:
+        """The same batch in memory that a GPU reads while the CPU goes on."""
+        pictures = None if self.pictures is None else self.pictures.pinned()
+        return Batch(self.ids.pin_memory(), self.targets.pin_memory(), pictures)
 
 
 @dataclass(frozen=True)
@@ -128,6 +138,22 @@ def shuffled_batches(
         for part in numbers.reshape(share.parts, share.processes, -1)[:, share.rank]:
             yield blocks.batch(part)
         step += 1
+
+
+def prefetched(
+    batches: Iterator[Batch], prepare: Callable[[Batch], Batch] = Batch.pinned
+) -> Iterator[Batch]:
+    """The same batches, read and prepared by a thread while those before are trained on.
+
+    Args:
+        batches: Without end.
+        prepare: What the thread does to each.
+    """
+    with ThreadPoolExecutor(1, "batches") as thread:
+        coming = deque(thread.submit(lambda: prepare(next(batches))) for _ in range(BATCHES_AHEAD))
+        while True:
+            coming.append(thread.submit(lambda: prepare(next(batches))))
+            yield coming.popleft().result()
 
 
 def ordered_batches(blocks: Blocks, count: int, per_batch: int) -> Iterator[Batch]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytorch_lightning as lightning
 import torch
 from pytorch_lightning.utilities.exceptions import SIGTERMException
+from torch import Tensor
 
 from valm.core.progress import Tracker
 from valm.errors import ValmError
@@ -108,7 +110,7 @@ class Recorder(lightning.Callback):
             self.write_line(module, step, validates)
         ends = self.termination.wanted(trainer) and step < settings.steps
         if due(settings.checkpoint_every_steps) or ends:
-            self.require_finite(module, step)
+            self.require_finite(trainer, step, module.parameters())
             trainer.save_checkpoint(checkpoint_folder(self.checkpoints, step))
             if trainer.is_global_zero:
                 drop_old_checkpoints(self.checkpoints)
@@ -116,8 +118,10 @@ class Recorder(lightning.Callback):
         if ends:
             raise SIGTERMException
 
-    def require_finite(self, module: Training, step: int) -> None:
-        """Stop before numbers that are none are saved or shown; the checkpoints before stay.
+    def require_finite(
+        self, trainer: lightning.Trainer, step: int, parameters: Iterable[Tensor] = ()
+    ) -> None:
+        """Stop before numbers that are none are shown or saved; the checkpoints before stay.
 
         Raises:
             ValmError: A loss since the last line is not finite, or a parameter.
@@ -126,12 +130,14 @@ class Recorder(lightning.Callback):
             "lower train.optimiser.learning_rate or raise its warmup_steps; the last good checkpoint"
             f" is kept in {self.checkpoints}"
         )
-        fewest = module.trainer.strategy.reduce(self.finite_count.clone(), reduce_op="min")
+        fewest = trainer.strategy.reduce(self.finite_count.clone(), reduce_op="min")
         finite = int(fewest)
         if finite < self.loss_count:
             bad = step - self.loss_count + finite + 1
             raise ValmError(f"the loss of step {bad} is not a finite number", cure=cure)
-        if not all(parameter.isfinite().all() for parameter in module.parameters()):
+        checks = [parameter.isfinite().all() for parameter in parameters]
+        whole = not checks or bool(torch.stack(checks).all())
+        if not trainer.strategy.reduce_boolean_decision(whole):
             raise ValmError(f"parameters are not finite after step {step}", cure=cure)
 
     def write_line(self, module: Training, step: int, validates: bool) -> None:
@@ -140,7 +146,7 @@ class Recorder(lightning.Callback):
         Raises:
             ValmError: The loss is not finite.
         """
-        self.require_finite(module, step)
+        self.require_finite(module.trainer, step)
         mean = module.trainer.strategy.reduce(self.loss_sum.clone(), reduce_op="mean")
         loss = float(mean) / self.loss_count
         valid_loss = module.validation_loss() if validates else None

@@ -60,7 +60,7 @@ def tell_of_unfinished(work: Path) -> None:
     now = record_in(work)
     for folder in sorted(work.parent.glob("*")):
         kept = checkpoints_of(folder / CHECKPOINTS)
-        if folder == work or not kept:
+        if folder == work or not kept or not (folder / JOB_NOTE).is_file():
             continue
         before = record_in(folder)
         if all(before.get(option) == now[option] for option in ("--model", "--seed")):

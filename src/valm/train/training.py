@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from valm.config.phases import Train
 from valm.models.language_model import LanguageModel
-from valm.train.batches import Batch, Blocks, Share, ordered_batches, shuffled_batches
+from valm.train.batches import Batch, Blocks, Share, ordered_batches, prefetched, shuffled_batches
 from valm.train.optimiser import learning_rate_factor, make_optimiser
 
 
@@ -28,7 +28,9 @@ class _FromStep(Iterable[Batch]):
         per_step = of.settings.sequences_per_step
         parts = of.settings.devices.accumulate_steps
         share = Share(of.trainer.global_rank, of.trainer.world_size, parts)
-        return shuffled_batches(of.train_blocks, per_step, of.seed, of.trainer.global_step, share)
+        first_step = of.trainer.global_step
+        batches = shuffled_batches(of.train_blocks, per_step, of.seed, first_step, share)
+        return prefetched(batches) if of.device.type == "cuda" else batches
 
 
 class Training(lightning.LightningModule):
