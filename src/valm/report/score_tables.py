@@ -49,7 +49,7 @@ def _metric_rows(name: str, rows: pl.DataFrame) -> list[dict[str, str]]:
     if measured.is_empty():
         return [{"group": name, "model": f"not measured: {plain(rows['note'][0])}"}]
     heading = f"{name}, %" if measured["unit"][0] == "share" else name
-    heading += f" (licence of the data: {plain(measured['licence'][0])})"
+    heading += f" · licence of the data: {plain(measured['licence'][0])}"
     return [{"group": heading} | row for row in (*_contestants(measured), *_constants(measured))]
 
 
