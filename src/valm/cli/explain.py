@@ -113,4 +113,4 @@ def _inputs(made: Manifest, job: PlannedJob, made_again: set[Path]) -> Iterator[
 
 def _missing(made: Manifest, manifest: Path) -> list[str]:
     """Files that a manifest names and that are not there."""
-    return [name for name in made.files if not manifest.with_name(name).is_file()]
+    return [name for name in made.files if not (manifest.parent / name).is_file()]
