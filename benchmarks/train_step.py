@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import os
 import statistics
 import tempfile
 import time
@@ -339,6 +340,8 @@ def main() -> None:
     )
     if options.batch:
         setting = replace(setting, batch=options.batch)
+    if options.device == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Lightning would take a GPU that it sees
     contestants = list(dict.fromkeys([BASELINE, *options.only]))
     seconds = measure(contestants, setting, options.rounds, options.steps, options.warmup)
     peak = options.peak_teraflops or (stated_peak() if options.device == "cuda" else None)
