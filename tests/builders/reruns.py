@@ -159,6 +159,11 @@ KEYS: dict[str, Change] = {
     ),
     "evaluate.samples": Change({"shape": 5}, {"prepare_task", "illustrate_task"} | ANSWERS),
     "evaluate.controls": Change(["permuted", "zero"], ANSWERS),
+    "evaluate.baselines": Change(
+        [{"name": "bert", "kind": "masked_lm", "checkpoint": "no-such-folder"}],
+        {"evaluate_baseline"} | SCORES,
+        other_jobs=True,
+    ),
     "evaluate.statistics.bootstrap_samples": Change(101, SCORES),
     "evaluate.statistics.confidence": Change(0.9, SCORES),
     "evaluate.statistics.comparisons": Change([["valm", "gpt2_star"]], SCORES),

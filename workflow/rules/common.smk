@@ -55,6 +55,7 @@ wildcard_constraints:
     index=r"[A-Za-z0-9_]+",
     split=r"train|valid|test",
     model=r"[a-z0-9_]+",
+    baseline=r"[a-z0-9_]+",
     seed=r"\d+",
     task=r"[a-z0-9_]+",
 
@@ -117,6 +118,11 @@ def predictions(pattern):
     return expand(pattern, model=model_names(), task=task_names())
 
 
+def baseline_predictions(pattern):
+    """One file of each model of others and task."""
+    return expand(pattern, baseline=baseline_names(), task=task_names())
+
+
 def task_names():
     """All tasks of the study, the optional ones last."""
     return [*STUDY.evaluate.tasks, *STUDY.evaluate.optional_tasks]
@@ -125,6 +131,11 @@ def task_names():
 def model_names():
     """All models of the study."""
     return [chosen.name for chosen in STUDY.models.variants]
+
+
+def baseline_names():
+    """All models of others that the study asks."""
+    return [baseline.name for baseline in STUDY.evaluate.baselines]
 
 
 def index_names():

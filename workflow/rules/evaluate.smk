@@ -107,10 +107,40 @@ rule evaluate_model:
         " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
 
 
+rule evaluate_baseline:
+    input:
+        request=rules.prepare_task.output.manifest,
+    output:
+        manifest="<results>/evaluate/baselines/{baseline}/{task}.manifest.json",
+        data=["<results>/evaluate/baselines/{baseline}/{task}.parquet"],
+    params:
+        section=section("evaluate-baseline"),
+        code=code("evaluate-baseline"),
+    log:
+        "<logs>/evaluate_baseline/{baseline}/{task}.log",
+    benchmark:
+        "<benchmarks>/evaluate_baseline/{baseline}/{task}.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    message:
+        "Asking {wildcards.baseline} the questions of {wildcards.task}"
+    threads: 1
+    resources:
+        mem_mb=6000,
+    shell:
+        "python -m valm evaluate-baseline --baseline {wildcards.baseline} --task {wildcards.task}"
+        " --request {input.request} --output {output.manifest}"
+        " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
+
+
 rule score_models:
     input:
-        predictions=predictions(rules.evaluate_model.output.manifest),
-        predictions_data=ancient(predictions(rules.evaluate_model.output.data)),
+        predictions=predictions(rules.evaluate_model.output.manifest)
+        + baseline_predictions(rules.evaluate_baseline.output.manifest),
+        predictions_data=ancient(
+            predictions(rules.evaluate_model.output.data)
+            + baseline_predictions(rules.evaluate_baseline.output.data)
+        ),
         requests=expand(rules.prepare_task.output.manifest, task=task_names()),
     output:
         manifest="<results>/evaluate/scores.manifest.json",

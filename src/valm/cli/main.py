@@ -7,7 +7,18 @@ import sys
 
 import typer
 
-from valm.cli import embed, evaluate, export, ingest, report, retrieve, serve, tools, train
+from valm.cli import (
+    baselines,
+    embed,
+    evaluate,
+    export,
+    ingest,
+    report,
+    retrieve,
+    serve,
+    tools,
+    train,
+)
 from valm.core.logs import logger
 from valm.errors import ValmError
 
@@ -17,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for phase in (ingest, embed, retrieve, train, evaluate, report, export, serve, tools):
+for phase in (ingest, embed, retrieve, train, evaluate, baselines, report, export, serve, tools):
     phase.add_to(app)
 
 

@@ -35,6 +35,11 @@ def _evaluation(section: Section, choices: Choices) -> Names:
         yield "evaluate.controls", control
 
 
+def _baseline(section: Section) -> Names:
+    (entry,) = section["evaluate.baselines"]
+    yield "evaluate.baselines[].kind", entry["kind"]
+
+
 USED: dict[str, Callable[[Section, Choices], Names]] = {
     "write-pictures": lambda _, choices: [("ingest.pictures.sources", str(choices["source"]))],
     "write-text": lambda _, choices: [("ingest.text.sources", str(choices["source"]))],
@@ -42,6 +47,7 @@ USED: dict[str, Callable[[Section, Choices], Names]] = {
     "train-model": lambda section, _: _variant(section),
     "prepare-task": lambda _, choices: [("evaluate.tasks", str(choices["task"]))],
     "evaluate-model": _evaluation,
+    "evaluate-baseline": lambda section, _: _baseline(section),
     "score-cell": _evaluation,
 }
 

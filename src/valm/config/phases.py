@@ -304,6 +304,20 @@ class Train(Settings):
 # --- evaluate and report -----------------------------------------------------------------------
 
 
+class BaselineEntry(Settings):
+    """A model of others that answers the study's tasks."""
+
+    name: str = Field(pattern=r"^[a-z0-9_]+$", description="Name in results and tables.")
+    kind: str = Field(
+        description="How it is asked: 'causal_lm', 'masked_lm', 'visual_bert' or 'clip_text'."
+    )
+    checkpoint: str = Field(description="Folder, or id of the Hugging Face hub; safetensors only.")
+    revision: str | None = Field(None, description="Commit, tag or branch of a hub id.")
+    sha256: str | None = Field(
+        None, pattern=r"^[0-9a-f]{64}$", description="Of its weights; checked before they are read."
+    )
+
+
 class Statistics(Settings):
     """Item-level bootstrap intervals and paired tests."""
 
@@ -338,6 +352,9 @@ class Evaluate(Settings):
     controls: list[str] = Field(
         ["permuted", "random", "zero", "none", "oracle"],
         description="Pictures that models trained on retrieved ones are also evaluated with.",
+    )
+    baselines: list[BaselineEntry] = Field(
+        [], description="Models of others that answer the same tasks (docs/baselines.md)."
     )
     statistics: Statistics = Field(default_factory=Statistics, description="Intervals and tests.")
 

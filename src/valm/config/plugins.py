@@ -24,6 +24,7 @@ def named_plugins(study: Study) -> dict[str, list[str]]:
         "evaluate.optional_tasks": study.evaluate.optional_tasks,
         "evaluate.samples": list(study.evaluate.samples),
         "evaluate.controls": study.evaluate.controls,
+        "evaluate.baselines[].kind": [baseline.kind for baseline in study.evaluate.baselines],
     }
 
 
@@ -42,7 +43,10 @@ def check_plugins(study: Study, registries: Mapping[str, Registry[object]]) -> S
                 registries[path].module(name)
             except ConfigError as error:
                 raise ConfigError(error.what, where=path, cure=error.cure) from error
-    _check_unique("models.variants", [variant.name for variant in study.models.variants])
+    models = [variant.name for variant in study.models.variants]
+    _check_unique("models.variants", models)
+    baselines = [baseline.name for baseline in study.evaluate.baselines]
+    _check_unique("models.variants and evaluate.baselines", [*models, *baselines])
     _check_unique("retrieve.indices", [index.name for index in study.retrieve.indices])
     for path in ("ingest.pictures.sources", "ingest.text.sources", "evaluate.tasks"):
         _check_unique(path, named_plugins(study)[path])
@@ -86,7 +90,9 @@ def _check_training_pictures(study: Study) -> None:
 def _check_comparisons(study: Study) -> None:
     """Every pair that is tested names models of the study, with controls that are evaluated."""
     variants = study.models.variants
-    known = {variant.name for variant in variants} | {
+    known = {variant.name for variant in variants}
+    known |= {baseline.name for baseline in study.evaluate.baselines}
+    known |= {
         f"{variant.name}:{control}"
         for variant in variants
         if variant.takes_controls

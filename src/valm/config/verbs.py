@@ -73,6 +73,7 @@ VERBS: dict[str, Verb] = {
         "valm.evaluate.predict",
         ("evaluate.controls", "models.variants", "models.trunk", "seed"),
     ),
+    "evaluate-baseline": Verb("evaluate", "valm.evaluate.ask_baseline", ("evaluate.baselines",)),
     "score-models": Verb("evaluate", "valm.evaluate.score", ("evaluate.statistics", "seed")),
     "score-cell": Verb(
         "evaluate",
@@ -90,6 +91,7 @@ ON_REQUEST = ("score-cell",)
 CHOSEN_BY = {
     "retrieve.indices": "index",
     "models.variants": "model",
+    "evaluate.baselines": "baseline",
 }
 
 

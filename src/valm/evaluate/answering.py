@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -22,9 +23,29 @@ TOKENS_PER_BATCH = 8192
 LOGITS_PER_BATCH = 1 << 24
 
 
+class Speaker(Protocol):
+    """A language model that is asked about the tokens of one task."""
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of token ids."""
+        ...
+
+    def logits(
+        self, tokens: NDArray[np.int64], places: NDArray[np.int64], last: int | None = None
+    ) -> Float[Tensor, "batch last vocabulary"]:
+        """Logits of what follows the last few of some texts' tokens; None: all of them.
+
+        Args:
+            tokens: Tokens of the task, [T].
+            places: Where the texts' tokens stand among them, [batch, tokens].
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Reader:
-    """A model with what its tokens are given to look at.
+    """A model of ours with what its tokens are given to look at; a ``Speaker``.
 
     Attributes:
         model: The language model.
@@ -35,6 +56,19 @@ class Reader:
     model: LanguageModel
     given: Given | None
     table: Float[Tensor, "rows width"]
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of token ids."""
+        return len(self.model.output_embedding)
+
+    def logits(
+        self, tokens: NDArray[np.int64], places: NDArray[np.int64], last: int | None = None
+    ) -> Float[Tensor, "batch last vocabulary"]:
+        """Logits in float32; those of other tokens than the last few are not computed."""
+        states = self.model.trunk(torch.from_numpy(tokens[places]), self.pictures(places))
+        asked = states if last is None else states[:, -last:]
+        return functional.linear(asked, self.model.output_embedding).float()
 
     def pictures(self, places: NDArray[np.int64]) -> Pictures | None:
         """What the tokens at some places (rows of the task's tokens, [batch, tokens]) are given."""
@@ -51,7 +85,7 @@ class Reader:
 
 @torch.inference_mode()
 def answer_log_probabilities(
-    reader: Reader, requests: Requests, context_tokens: int
+    reader: Speaker, requests: Requests, context_tokens: int
 ) -> NDArray[np.float32]:
     """Log-probability of each candidate's first token as the next one of each question.
 
@@ -65,13 +99,14 @@ def answer_log_probabilities(
     firsts = torch.from_numpy(requests.choices[:, 0])
     questions = np.arange(len(requests))
     for texts, places in _equal_lengths(requests, questions, context_tokens):
-        answers[texts] = _next_tokens(reader, requests, places, 1)[:, 0][:, firsts].numpy()
+        found = reader.logits(requests.tokens, places, last=1)[:, 0].log_softmax(dim=-1)
+        answers[texts] = found[:, firsts].numpy()
     return answers
 
 
 @torch.inference_mode()
 def ending_log_probabilities(
-    reader: Reader, requests: Requests, context_tokens: int
+    reader: Speaker, requests: Requests, context_tokens: int
 ) -> NDArray[np.float32]:
     """Log-probability of what follows each candidate's first token, [questions, candidates].
 
@@ -86,18 +121,10 @@ def ending_log_probabilities(
         for texts, places in _equal_lengths(requests, len(requests) + endings, context_tokens):
             batch = texts - len(requests)
             targets = torch.from_numpy(later[batch, :count])
-            found = _next_tokens(reader, requests, places, int(count)).gather(2, targets[..., None])
+            logits = reader.logits(requests.tokens, places, last=int(count))
+            found = logits.log_softmax(dim=-1).gather(2, targets[..., None])
             answers[tuple(requests.endings[batch].T)] = found.sum(dim=(1, 2)).numpy()
     return answers
-
-
-def _next_tokens(
-    reader: Reader, requests: Requests, places: NDArray[np.int64], last: int
-) -> Float[Tensor, "batch last vocabulary"]:
-    """Log-probabilities of the token after each of the last few tokens."""
-    ids = torch.from_numpy(requests.tokens[places])
-    states = reader.model.trunk(ids, reader.pictures(places))[:, -last:]
-    return functional.linear(states, reader.model.output_embedding).float().log_softmax(dim=-1)
 
 
 def _equal_lengths(
@@ -131,7 +158,7 @@ class TokenScores:
 
 @torch.inference_mode()
 def passage_scores(
-    reader: Reader,
+    reader: Speaker,
     requests: Requests,
     context_tokens: int,
     stride_tokens: int,
@@ -155,10 +182,9 @@ def passage_scores(
         nats[:], is_best[:] = known.nats, known.is_best
         is_short = requests.lengths() - 1 <= context_tokens
         left = np.setdiff1d(texts, known.texts[is_short[known.texts]])
-    tokens_per_batch = LOGITS_PER_BATCH // len(reader.model.output_embedding)
+    tokens_per_batch = LOGITS_PER_BATCH // reader.vocabulary_size
     for places, scored in _windows(requests, left, context_tokens, stride_tokens, tokens_per_batch):
-        ids = torch.from_numpy(requests.tokens[places])
-        logits = reader.model(ids, reader.pictures(places)).float()
+        logits = reader.logits(requests.tokens, places)
         targets = torch.from_numpy(requests.tokens[places + 1])
         log_probabilities = logits.log_softmax(dim=-1)
         found = log_probabilities.gather(-1, targets[..., None])[..., 0].numpy()

@@ -17,6 +17,7 @@ from valm.core.manifest import read_manifest
 from valm.core.progress import track
 from valm.evaluate.answering import (
     Reader,
+    Speaker,
     answer_log_probabilities,
     ending_log_probabilities,
     passage_scores,
@@ -141,12 +142,12 @@ def _answers(
     context = int(job.section["models.trunk"]["context_tokens"])
     labels = {"seed": pl.lit(int(info["seed"])), "control": pl.lit(control)}
     if len(asked.requests.choices):
-        choices = _choices(reader, asked.requests, context)
+        choices = choice_columns(reader, asked.requests, context)
         return asked.items.with_columns(**labels, **choices)
-    return pl.concat(_passages(reader, asked, context)).with_columns(**labels)
+    return pl.concat(passage_rows(reader, asked, context)).with_columns(**labels)
 
 
-def _choices(reader: Reader, requests: Requests, context: int) -> dict[str, pl.Series]:
+def choice_columns(reader: Speaker, requests: Requests, context: int) -> dict[str, pl.Series]:
     """Each candidate's log-probability, and its first token's where some candidate has several."""
     firsts = answer_log_probabilities(reader, requests, context)
     columns = {CHOICE: firsts}
@@ -176,7 +177,7 @@ def _reader(job: Job, model: LanguageModel, pictures: str, shown: Shown | None) 
     return Reader(model, given, table)
 
 
-def _passages(reader: Reader, asked: Asked, context: int) -> Iterator[pl.DataFrame]:
+def passage_rows(reader: Speaker, asked: Asked, context: int) -> Iterator[pl.DataFrame]:
     """Sums over each passage's tokens: in blocks scored alone, then with a sliding context.
 
     A part of the passages is read in the contexts of its own metrics only.

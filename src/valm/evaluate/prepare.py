@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
 
 from valm.core.job import Job
 from valm.core.logs import logger
 from valm.core.manifest import read_manifest
 from valm.errors import InputError
 from valm.evaluate.definitions import TASKS, ChoiceTask, Passage, Question, Task, TextTask
-from valm.evaluate.prepared import KIND, MEASURED, NO_TOKEN, UNAVAILABLE, Requests, write_requests
+from valm.evaluate.prepared import KIND, MEASURED, TEXT, UNAVAILABLE, Requests, write_requests
 from valm.ingest.sources import raw_path
 from valm.ingest.tokenizer import Tokenizer, load_tokenizer
 from valm.ingest.tokens import TokenStream
 
 Asked = TypeVar("Asked", Question, Passage)
+Texts = tuple[Requests, list[dict[str, Any]]]  # with a row about each question or passage
 
 
 def prepare_task(
@@ -60,37 +58,14 @@ def prepare_task(
         return
     words = load_tokenizer(tokenizer)
     sample = job.value("evaluate.samples", dict[str, int | None]).get(task, plugin.sample)
-    texts = _texts(plugin, files, words, TokenStream.open(tokens, "test"), sample)
-    requests = Requests(
-        tokens=np.concatenate([np.array(text, dtype=np.int64) for text in texts.ids]),
-        offsets=np.cumsum([0, *map(len, texts.ids)]),
-        choices=texts.choices,
-        endings=np.array(texts.endings, dtype=np.int64).reshape(-1, 2),
-    )
-    written = write_requests(output, requests, texts.items)
+    requests, items = _texts(plugin, files, words, TokenStream.open(tokens, "test"), sample)
+    written = write_requests(output, requests, items)
     facts |= {
         "choices": list(plugin.choices) if isinstance(plugin, ChoiceTask) else [],
         "tokens": len(requests.tokens),
-        "items": len({row["item"] for row in texts.items} - {""}),
+        "items": len({row["item"] for row in items} - {""}),
     }
     job.finish(output, kind=KIND, rows=len(requests), files=written, parents=parents, facts=facts)
-
-
-@dataclass(frozen=True)
-class Texts:
-    """What is asked, as tokens; see ``Requests``.
-
-    Attributes:
-        ids: Token ids of every text, the endings last.
-        items: A row about each question or passage.
-        choices: Tokens of the candidates, int64 [C, L].
-        endings: Question and candidate of each ending.
-    """
-
-    ids: list[list[int]]
-    items: list[dict[str, Any]]
-    choices: NDArray[np.int64]
-    endings: list[tuple[int, int]]
 
 
 def _raw_files(manifests: Sequence[Path]) -> tuple[dict[str, Path], str | None]:
@@ -130,24 +105,10 @@ def first_items(asked: Iterable[Asked], items: int | None) -> Iterator[Asked]:
 
 
 def _questions(plugin: ChoiceTask, asked: Iterable[Question], words: Tokenizer) -> Texts:
+    questions = list(asked)
     choices = [_pieces(words, choice, where=type(plugin).__module__) for choice in plugin.choices]
-    ids: list[list[int]] = []
-    items: list[dict[str, Any]] = []
-    for question in asked:
-        ids.append(words.encode(question.text))
-        row = asdict(question)
-        del row["text"]
-        items.append(row)
-    endings = [
-        (number, place)
-        for number in range(len(ids))
-        for place, pieces in enumerate(choices)
-        if len(pieces) > 1
-    ]
-    ids += [ids[number] + choices[place][:-1] for number, place in endings]
-    longest = max(map(len, choices))
-    padded = [pieces + [NO_TOKEN] * (longest - len(pieces)) for pieces in choices]
-    return Texts(ids, items, np.array(padded, dtype=np.int64), endings)
+    ids = [words.encode(question.text) for question in questions]
+    return Requests.of_questions(ids, choices), [asdict(question) for question in questions]
 
 
 def _passages(asked: Iterable[Passage], words: Tokenizer) -> Texts:
@@ -161,12 +122,13 @@ def _passages(asked: Iterable[Passage], words: Tokenizer) -> Texts:
         items.append(
             {
                 "item": passage.item,
+                TEXT: passage.text,
                 "part": passage.part,
                 "words": passage.words or len(passage.text.split()),
                 "last_word_tokens": min(len(last), len(ids)),
             }
         )
-    return Texts(texts, items, np.empty((0, 0), dtype=np.int64), [])
+    return Requests.of_passages(texts), items
 
 
 def _pieces(words: Tokenizer, answer: str, where: str) -> list[int]:

@@ -17,8 +17,8 @@ from valm.errors import InputError
 
 KIND = "task"
 MEASURED, UNAVAILABLE = "measured", "unavailable"  # a task whose data cannot be had stays listed
-
-
+NOT_ASKED = "not asked"  # of a model that cannot answer such a task
+TEXT = "text"  # the column of the texts themselves
 NO_TOKEN = -1  # where a candidate has fewer tokens than the longest
 
 
@@ -40,6 +40,33 @@ class Requests:
     offsets: NDArray[np.int64]
     choices: NDArray[np.int64]
     endings: NDArray[np.int64]
+
+    @classmethod
+    def of_questions(
+        cls, questions: Sequence[Sequence[int]], choices: Sequence[Sequence[int]]
+    ) -> Requests:
+        """Questions with the same few candidates, each at least one token."""
+        endings = [
+            (number, place)
+            for number in range(len(questions))
+            for place, pieces in enumerate(choices)
+            if len(pieces) > 1
+        ]
+        later = [[*questions[number], *choices[place][:-1]] for number, place in endings]
+        padded = np.full((len(choices), max(map(len, choices))), NO_TOKEN, dtype=np.int64)
+        for place, pieces in enumerate(choices):
+            padded[place, : len(pieces)] = pieces
+        return cls(
+            *_end_to_end([*questions, *later]),
+            choices=padded,
+            endings=np.array(endings, dtype=np.int64).reshape(-1, 2),
+        )
+
+    @classmethod
+    def of_passages(cls, passages: Sequence[Sequence[int]]) -> Requests:
+        """Passages, each of which begins with what its first token is predicted from."""
+        nothing = np.empty((0, 0), dtype=np.int64)
+        return cls(*_end_to_end(passages), choices=nothing, endings=nothing.reshape(0, 2))
 
     def __len__(self) -> int:
         """Number of questions or passages."""
@@ -64,7 +91,7 @@ def write_requests(
 
 
 def read_requests(manifest: Path) -> tuple[Requests, pl.DataFrame]:
-    """Read a prepared task.
+    """Read a prepared task: its requests, and a row about each question or passage.
 
     Raises:
         InputError: The arrays do not fit together.
@@ -73,11 +100,23 @@ def read_requests(manifest: Path) -> tuple[Requests, pl.DataFrame]:
     arrays, table = _files(manifest)
     with np.load(arrays, allow_pickle=False) as stored:
         requests = Requests(**{field.name: stored[field.name] for field in fields(Requests)})
-    items = pl.read_parquet(table)
+    items = pl.read_parquet(table).drop(TEXT)
     if len(items) != len(requests) or requests.offsets[-1] != len(requests.tokens):
         cure = "delete it and run the study again"
         raise InputError("a task's files do not fit together", where=manifest, cure=cure)
     return requests, items
+
+
+def read_texts(manifest: Path) -> list[str]:
+    """What a prepared task asks or reads, as text, for models with a vocabulary of their own."""
+    read_manifest(manifest, KIND)
+    return pl.read_parquet(_files(manifest)[1], columns=[TEXT])[TEXT].to_list()
+
+
+def _end_to_end(texts: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """All tokens, and where each text starts."""
+    tokens = np.fromiter((token for text in texts for token in text), np.int64)
+    return tokens, np.cumsum([0, *map(len, texts)])
 
 
 def _files(manifest: Path) -> tuple[Path, Path]:

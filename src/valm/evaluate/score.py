@@ -20,7 +20,7 @@ from valm.evaluate.metrics import PER_PROMPT, PERPLEXITIES, SCORERS, Baselines
 from valm.evaluate.predict import KIND as PREDICTIONS_KIND
 from valm.evaluate.predict import OWN
 from valm.evaluate.prepared import KIND as TASK_KIND
-from valm.evaluate.prepared import MEASURED
+from valm.evaluate.prepared import MEASURED, NOT_ASKED
 from valm.evaluate.statistics import (
     Floats,
     ItemScores,
@@ -136,7 +136,7 @@ def _frames(predictions: Sequence[Path], task: str) -> Frames:
     found: dict[Rival, dict[int, pl.DataFrame]] = {}
     for manifest in predictions:
         facts = read_manifest(manifest, PREDICTIONS_KIND).facts
-        if facts["task"] != task:
+        if facts["task"] != task or facts["status"] == NOT_ASKED:
             continue
         found |= by_rival(facts["model"], pl.read_parquet(manifest.with_name(f"{task}.parquet")))
     return found

@@ -1,0 +1,76 @@
+"""Causal language models: GPT-2, OPT, and any other that transformers loads without foreign code.
+
+Scored as our own models are: the next token at the end of the prompt, among the first tokens of the
+candidate words (VALM.md 6.1), whole candidates beside it, and passages in blocks and sliding windows.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import polars as pl
+import torch
+import transformers
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from valm.evaluate.baseline import AskedTexts, Baseline
+from valm.evaluate.checkpoint import Checkpoint
+from valm.evaluate.hub_words import Words
+from valm.evaluate.predict import Asked, choice_columns, passage_rows
+from valm.evaluate.prepared import Requests
+
+
+class HubSpeaker:
+    """A model of transformers as a ``Speaker``."""
+
+    def __init__(self, model: Any):
+        self._model = model
+        self._takes_last = "logits_to_keep" in inspect.signature(model.forward).parameters
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of token ids."""
+        return int(self._model.config.vocab_size)
+
+    def logits(
+        self, tokens: NDArray[Any], places: NDArray[Any], last: int | None = None
+    ) -> Float[Tensor, "batch last vocabulary"]:
+        """Logits in float32; those of other tokens are not computed where the model allows it."""
+        kept = {"logits_to_keep": last} if last is not None and self._takes_last else {}
+        ids = torch.from_numpy(tokens[places])
+        logits: Tensor = self._model(input_ids=ids, use_cache=False, **kept).logits.float()
+        return logits if last is None else logits[:, -last:]
+
+
+class CausalLM(Baseline):
+    """Predicts the next token."""
+
+    reads_passages = True
+
+    def answers(self, checkpoint: Checkpoint, asked: AskedTexts) -> pl.DataFrame:
+        """Log-probabilities of candidates, or the sums over passages."""
+        model = checkpoint.model(transformers.AutoModelForCausalLM)
+        words = Words(checkpoint)
+        speaker, context = HubSpeaker(model), words.longest(model.config)
+        if asked.choices:
+            prompts = [words.encode(text) for text in asked.texts]
+            pieces = [words.pieces(choice) for choice in asked.choices]
+            requests = Requests.of_questions(prompts, pieces)
+            return asked.items.with_columns(**choice_columns(speaker, requests, context))
+        return pl.concat(passage_rows(speaker, _passages(words, asked), context))
+
+
+def _passages(words: Words, asked: AskedTexts) -> Asked:
+    """Each text between what begins and what ends one, as our own models read it."""
+    inner = [words.encode(text, bare=True) for text in asked.texts]
+    last = [len(words.pieces(text.split()[-1])) for text in asked.texts]
+    counts = [min(pair) for pair in zip(last, map(len, inner), strict=True)]
+    texts = [[words.start, *ids, words.end] for ids in inner]
+    items = asked.items.with_columns(last_word_tokens=pl.Series(counts))
+    return Asked(Requests.of_passages(texts), items, asked.definitions)
+
+
+PLUGIN = CausalLM()
