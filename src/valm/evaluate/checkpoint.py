@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from valm.core.digest import sha256_file, sha256_text
 from valm.errors import InputError, IntegrityError, SourceError
 
-transformers.utils.logging.disable_progress_bar()
+transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 # Weights as safetensors, and what describes them and their vocabulary; never a pickle, never code.
 WANTED = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model")
