@@ -122,7 +122,7 @@ def test_what_is_forged_or_made_otherwise_is_not_adopted(clone: Repository) -> N
         assert run.returncode == 4, run.stdout
         (line,) = [line for line in run.stdout.splitlines() if line.startswith("error:")]
         assert [word for word in words if word not in line] == []
-        assert not (clone.folder / ".snakemake/metadata").exists()
+        assert [*(clone.folder / ".snakemake/metadata").rglob("*")] == []  # nothing was adopted
 
     results = clone.results
     notebook = results / "report/notebooks/04_train.ipynb"
