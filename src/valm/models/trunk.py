@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -175,9 +175,7 @@ class Trunk(nn.Module):
 
     def block(self, layer: int) -> Block:
         """The block of a layer (counted from 0)."""
-        block = self.blocks[layer]
-        assert isinstance(block, Block)
-        return block
+        return cast(Block, self.blocks[layer])  # or what shards it over processes
 
     def states_before(
         self, layer: int, ids: Int[Tensor, "batch tokens"], pictures: Pictures | None = None

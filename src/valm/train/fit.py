@@ -79,6 +79,11 @@ def train_model(
         valid_loss = run_training(training, what, work, output.parent, process)
         if not process.leads:
             return
+        if training.gathered is not None:
+            language_model = LanguageModel(
+                trunk, fusion, inputs.vocabulary_size, inputs.value_width
+            )
+            language_model.load_state_dict(training.gathered)
         facts = {
             "variant": model,
             "seed": seed,

@@ -15,7 +15,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from valm.core.logs import logger
 from valm.core.progress import Tracker
 from valm.core.seeding import derive_seed
-from valm.errors import ConfigError
+from valm.errors import ConfigError, ResumeError
 from valm.train.checkpoint import CHECKPOINTS, PlainCheckpoints, newest_checkpoint, step_of
 from valm.train.curves import open_curves
 from valm.train.metrics import HISTORY, forget_after, read_lines
@@ -34,6 +34,7 @@ def run_training(training: Training, what: str, work: Path, shown: Path, process
 
     Raises:
         ConfigError: There are not the devices that the configuration states.
+        ResumeError: A training with fsdp was killed.
         SystemExit: With 143, after SIGTERM and a checkpoint.
     """
     settings = training.settings
@@ -41,6 +42,12 @@ def run_training(training: Training, what: str, work: Path, shown: Path, process
     names = ("dropout",) if process.leads else ("dropout", process.rank)
     torch.manual_seed(derive_seed(training.seed, *names))
     checkpoint = newest_checkpoint(work / CHECKPOINTS)
+    if checkpoint is not None and settings.devices.strategy == "fsdp":
+        raise ResumeError(
+            "a training with the strategy fsdp cannot go on from its checkpoints",
+            where=checkpoint,
+            cure=f"remove {work} to begin anew, or train with ddp",
+        )
     done = step_of(checkpoint) if checkpoint else 0
     if process.leads:
         forget_after(work / HISTORY, done)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import dataclass
+from typing import Any
 
 from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from pytorch_lightning.plugins.precision.fsdp import FSDPPrecision
 from pytorch_lightning.strategies import DDPStrategy, FSDPStrategy, Strategy
 
 from valm.config.phases import Devices
@@ -78,13 +80,25 @@ def make_strategy(devices: Devices, *, all_parameters_used: bool) -> Strategy | 
         all_parameters_used: False if a step leaves some parameters without gradient.
     """
     if devices.strategy == "fsdp":
-        return FSDPStrategy(auto_wrap_policy={Block}, use_orig_params=True)
+        return FSDPStrategy(
+            auto_wrap_policy={Block},
+            use_orig_params=True,
+            precision_plugin=_BatchesAsTheyAre("32-true"),
+        )
     if devices.processes == 1:
         return "auto"
     return DDPStrategy(
         broadcast_buffers=False,  # all are computed, and equal
         find_unused_parameters=not all_parameters_used,
     )
+
+
+class _BatchesAsTheyAre(FSDPPrecision):
+    """Lightning would convert the tensors of a batch, ids and masks too; autocast does what is to be."""
+
+    def convert_input(self, data: Any) -> Any:
+        """The batch itself."""
+        return data
 
 
 def _under_slurm(devices: Devices) -> bool:

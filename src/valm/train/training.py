@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as lightning
 import torch
 from torch import Tensor
+from torch.distributed.fsdp import FullyShardedDataParallel
 from torch.optim.lr_scheduler import LambdaLR
 
 from valm.config.phases import Train
@@ -38,6 +39,10 @@ class Training(lightning.LightningModule):
 
     Args:
         seed: The model's own seed, which orders the batches.
+
+    Attributes:
+        gathered: After training, the tensors of a model that is spread over the processes (fsdp),
+            by their names in the model; of any other model None.
     """
 
     def __init__(
@@ -52,6 +57,7 @@ class Training(lightning.LightningModule):
         self.model, self.settings, self.seed = model, settings, seed
         model.trunk.recomputes = settings.devices.activation_checkpointing
         self.train_blocks, self.valid_blocks = train_blocks, valid_blocks
+        self.gathered: Mapping[str, Tensor] | None = None
         self.loss = torch.compile(model.loss) if settings.compile else model.loss
         self.rate_factor = learning_rate_factor(settings.optimiser, settings.steps)
 
@@ -80,7 +86,7 @@ class Training(lightning.LightningModule):
         self.model.eval()
         with torch.no_grad(), self.autocast():
             losses = [
-                self.model.token_losses(batch.ids, batch.targets, batch.pictures).flatten()
+                cast(Tensor, self.trainer.strategy.validation_step(batch))
                 for batch in (
                     batch.to(self.device)
                     for batch in ordered_batches(self.valid_blocks, count, per_batch)
@@ -89,10 +95,34 @@ class Training(lightning.LightningModule):
         self.model.train()
         return float(torch.cat(losses).double().mean())
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: Any,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the norm of all gradients; where they are shared out, all processes add it up."""
+        whole = self.trainer.strategy.model
+        if isinstance(whole, FullyShardedDataParallel) and gradient_clip_val is not None:
+            whole.clip_grad_norm_(gradient_clip_val)
+        else:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
+    def validation_step(self, batch: Batch) -> Tensor:
+        """The loss of every token of a batch, in nats."""
+        return self.model.token_losses(batch.ids, batch.targets, batch.pictures).flatten()
+
     def on_fit_start(self) -> None:
         """Keep the picture table where the model is."""
         self.train_blocks = self.train_blocks.to(self.device)
         self.valid_blocks = self.valid_blocks.to(self.device)
+
+    def on_train_end(self) -> None:
+        """Bring the shares of a model together that is spread over the processes."""
+        strategy = self.trainer.strategy
+        if isinstance(strategy.model, FullyShardedDataParallel):
+            whole = strategy.lightning_module_state_dict()  # of the leading process, else empty
+            self.gathered = {name.removeprefix("model."): value for name, value in whole.items()}
 
     def train_dataloader(self) -> Iterable[Batch]:
         """Batches from the step that the trainer is at."""
