@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -15,8 +15,8 @@ from torch.nn import functional
 
 from valm.evaluate.prepared import NO_TOKEN, Requests
 from valm.models.language_model import LanguageModel
-from valm.models.pictures import Pictures
-from valm.retrieve.given import Given
+from valm.models.pictures import Pictures, standardise
+from valm.retrieve.given import Given, give
 
 TOKENS_PER_BATCH = 8192
 # Bounds the logits of a batch of passages: 64 MiB in float32, whatever the vocabulary.
@@ -69,6 +69,33 @@ class Reader:
         states = self.model.trunk(torch.from_numpy(tokens[places]), self.pictures(places))
         asked = states if last is None else states[:, -last:]
         return functional.linear(asked, self.model.output_embedding).float()
+
+    @classmethod
+    def shown(
+        cls,
+        model: LanguageModel,
+        control: str,
+        ids: NDArray[np.int32],
+        states: NDArray[np.float16],
+        values: NDArray[np.float16],
+        seed: int,
+    ) -> Reader:
+        """A model with what a control gives it; of all values only the rows that are given are read.
+
+        Args:
+            control: Name of a picture control.
+            ids: Pictures of every token, [T, K], -1 where there is none.
+            states: The tokens' text states as picture values, [T, value width].
+            values: Values of all pictures, [N, value width]; may be mapped.
+            seed: The study's seed.
+        """
+        given = give(control, ids, states, len(values), seed)
+        table = torch.empty(0, values.shape[1])
+        if given.ids is not None:
+            rows, places = np.unique(given.ids, return_inverse=True)
+            given = replace(given, ids=places.reshape(given.ids.shape).astype(np.int32))
+            table = standardise(torch.from_numpy(values[rows]).float())
+        return cls(model, given, table)
 
     def pictures(self, places: NDArray[np.int64]) -> Pictures | None:
         """What the tokens at some places (rows of the task's tokens, [batch, tokens]) are given."""

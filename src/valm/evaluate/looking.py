@@ -16,11 +16,6 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from valm.evaluate.answering import Reader
-from valm.models.language_model import LanguageModel
-from valm.models.pictures import standardise
-from valm.retrieve.given import give
-
-NONE = "none"
 
 
 @dataclass(frozen=True)
@@ -38,34 +33,6 @@ class Sight:
     next_word: Float[NDArray[np.float32], " vocabulary"]
     text: Float[NDArray[np.float32], "tokens tokens"] | None
     pictures: Float[NDArray[np.float32], "tokens pictures"] | None
-
-
-def reader_of(
-    model: LanguageModel,
-    control: str,
-    ids: NDArray[np.int32],
-    states: NDArray[np.float16],
-    values: NDArray[np.float16],
-    seed: int,
-) -> Reader:
-    """A model with what a control gives it for the tokens of one text.
-
-    Args:
-        control: Name of a picture control; ``none``: no pictures at all.
-        ids: Rows that were retrieved, [T, K], -1 where there is nothing.
-        states: The tokens' text states as picture values, [T, value width].
-        values: Values of all pictures, [N, value width]; may be mapped.
-        seed: The study's seed.
-    """
-    if control == NONE:
-        return Reader(model, None, torch.empty(0, values.shape[1]))
-    given = give(control, ids, states, len(values), seed)
-    table = torch.empty(0, values.shape[1])
-    if given.ids is not None:
-        rows, places = np.unique(given.ids, return_inverse=True)
-        table = standardise(torch.from_numpy(values[rows]).float())
-        given = type(given)(given.mask, ids=places.reshape(given.ids.shape).astype(np.int32))
-    return Reader(model, given, table)
 
 
 @torch.inference_mode()

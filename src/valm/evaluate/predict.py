@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +28,6 @@ from valm.evaluate.metrics import ALONE, CHOICE, CONTEXTS, FIRST_PIECE, SLIDING
 from valm.evaluate.prepared import KIND as TASK_KIND
 from valm.evaluate.prepared import MEASURED, Requests, read_requests
 from valm.models.language_model import LanguageModel
-from valm.models.pictures import standardise
-from valm.retrieve.given import give
 from valm.train.saved_model import load_model
 
 KIND = "predictions"
@@ -168,13 +166,7 @@ def _reader(job: Job, model: LanguageModel, pictures: str, shown: Shown | None) 
     values = np.load(shown.vectors.with_name("values.npy"), mmap_mode="r", allow_pickle=False)
     found = TaskPictures.read(shown.pictures)
     ids = found.own if pictures == ORACLE else found.ids
-    given = give(pictures, ids, found.values, len(values), job.seed)
-    table = torch.empty(0, values.shape[1])
-    if given.ids is not None:
-        rows, places = np.unique(given.ids, return_inverse=True)
-        given = replace(given, ids=places.reshape(given.ids.shape).astype(np.int32))
-        table = standardise(torch.from_numpy(values[rows]).float())
-    return Reader(model, given, table)
+    return Reader.shown(model, pictures, ids, found.values, values, job.seed)
 
 
 def passage_rows(reader: Speaker, asked: Asked, context: int) -> Iterator[pl.DataFrame]:

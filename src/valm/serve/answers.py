@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from valm.errors import InputError
-from valm.evaluate.looking import Sight, look, reader_of
+from valm.evaluate.answering import Reader
+from valm.evaluate.looking import Sight, look
 from valm.report.style import model_colour, model_label
 from valm.retrieve.neighbours import Neighbours
 from valm.serve.open_study import OpenStudy, Voice
@@ -107,7 +108,7 @@ def _sight(
     study: OpenStudy, voice: Voice, tokens: list[int], ids: NDArray[np.int32], found: Neighbours
 ) -> Sight:
     control, values = voice.control, study.values
-    reader = reader_of(voice.network, control, ids, found.values, values, study.seed)
+    reader = Reader.shown(voice.network, control, ids, found.values, values, study.seed)
     return look(reader, tokens)
 
 

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from valm.config.study import Study
 from valm.embed.encoder import Encoder, load_encoder
 from valm.errors import InputError
-from valm.evaluate.looking import NONE
-from valm.evaluate.predict import OWN
+from valm.evaluate.predict import ORACLE, OWN
 from valm.ingest.picture_list import picture_bytes, read_picture_list
 from valm.ingest.tokenizer import Tokenizer, load_tokenizer
 from valm.models.language_model import LanguageModel
@@ -148,6 +147,7 @@ def _voices(study: Study, seed: int) -> list[Voice]:
         if variant.takes_controls:
             controlled += [
                 Voice(variant.name, control, False, network)
-                for control in (NONE, *study.evaluate.controls)
+                for control in study.evaluate.controls
+                if control != ORACLE  # whose pictures are known of a task's questions only
             ]
     return own + controlled
