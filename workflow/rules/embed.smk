@@ -69,7 +69,7 @@ rule embed_pictures:
         encoder=rules.make_encoder.output.manifest,
     output:
         manifest="<results>/embed/vectors/vectors.manifest.json",
-        data=["<results>/embed/vectors/keys.npy", "<results>/embed/vectors/values.npy"],
+        data=multiext("<results>/embed/vectors/", "keys.npy", "norms.npy", "values.npy"),
     params:
         section=section("embed-pictures"),
         code=code("embed-pictures"),
