@@ -200,7 +200,7 @@ def test_one_cell_of_a_table_is_a_target(finished: Checkout, checkout: Checkout)
     cell = "results/studies/tiny/evaluate/valm/shape/seed1.json"
     alone = checkout.snakemake("--dry-run", cell).stdout
     assert "Training valm with seed 1" in alone and "gpt2_star" not in alone
-    run = finished.snakemake(cell)
+    run = finished.snakemake("--", cell)
     assert run.returncode == 0, run.stdout[-3000:]
     assert jobs(run.stdout) == {"score_cell": 1}
     scores = json.loads((finished.folder / cell).read_bytes())["scores"]
