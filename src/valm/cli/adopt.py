@@ -63,9 +63,9 @@ def _verify(job: PlannedJob) -> None:
 
 def _touch(results: Sequence[str], arguments: Sequence[str]) -> None:
     """Let Snakemake set the times of results, inputs first, and record how they were made."""
-    command = [sys.executable, "-m", "snakemake", *results, "--cores", "1", "--touch", "--forceall"]
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--touch", "--forceall"]
     run = subprocess.run(
-        [*command, *arguments, "--quiet", "all"],
+        [*command, *results, *arguments, "--quiet", "all"],  # targets stand together
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True,
         check=False,
     )  # fmt: skip
