@@ -13,6 +13,7 @@ from valm.cli import (
     evaluate,
     export,
     ingest,
+    lm_eval,
     report,
     retrieve,
     serve,
@@ -28,7 +29,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for phase in (ingest, embed, retrieve, train, evaluate, baselines, report, export, serve, tools):
+for phase in (
+    ingest,
+    embed,
+    retrieve,
+    train,
+    evaluate,
+    baselines,
+    report,
+    export,
+    lm_eval,
+    serve,
+    tools,
+):
     phase.add_to(app)
 
 

@@ -36,6 +36,37 @@ def write_retriever(folder: Path, ancestry: Ancestry) -> None:
         InputError: The model was trained without pictures, or with another maker's encoder.
         IntegrityError: A file differs from its manifest.
     """
+    query, top_k = query_of(ancestry)
+    encoder = ancestry.only(ENCODER_KIND, "encoder")
+    vectors = ancestry.only("vectors", "table of picture vectors")
+    index = ancestry.only(INDEX_KIND, "index")
+    for manifest in (encoder, vectors, index):
+        verify_files(manifest)
+    folder.mkdir()
+    tower = _write_text_tower(encoder, folder)
+    settings = {
+        "window_tokens": query.window_tokens,
+        "stride_tokens": query.stride_tokens,
+        "top_k": top_k,
+        "end_of_text_id": _end_of_text(ancestry),
+        "text_tower": tower,
+    }
+    (folder / "retriever.json").write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+    name = read_manifest(index).facts["index"]
+    shutil.copyfile(index.with_name(f"{name}.faiss"), folder / "index.faiss")
+    shutil.copyfile(vectors.with_name("values.npy"), folder / "values.npy")
+    shutil.copyfile(LOADER, folder / LOADER.name)
+    pictures = read_picture_list(ancestry.only("picture_list", "list of pictures"))
+    kept = pictures.filter(pictures.column("kept")).select(SHOWN).sort_by("id")
+    pyarrow.parquet.write_table(kept, folder / "captions.parquet")
+
+
+def query_of(ancestry: Ancestry) -> tuple[Query, int]:
+    """How the pictures of a model's tokens were looked up, and how many a token has.
+
+    Raises:
+        InputError: The model was trained without pictures, or long ago.
+    """
     neighbours = ancestry.manifests("neighbours")
     if not neighbours:
         raise InputError(
@@ -49,29 +80,7 @@ def write_retriever(folder: Path, ancestry: Ancestry) -> None:
             where=path,
             cure="it is of an older version: run the study again",
         )
-    query = Query.model_validate(found.recipe.section[QUERY])
-    encoder = ancestry.only(ENCODER_KIND, "encoder")
-    vectors = ancestry.only("vectors", "table of picture vectors")
-    index = ancestry.only(INDEX_KIND, "index")
-    for manifest in (encoder, vectors, index):
-        verify_files(manifest)
-    folder.mkdir()
-    tower = _write_text_tower(encoder, folder)
-    settings = {
-        "window_tokens": query.window_tokens,
-        "stride_tokens": query.stride_tokens,
-        "top_k": found.facts["top_k"],
-        "end_of_text_id": _end_of_text(ancestry),
-        "text_tower": tower,
-    }
-    (folder / "retriever.json").write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
-    name = read_manifest(index).facts["index"]
-    shutil.copyfile(index.with_name(f"{name}.faiss"), folder / "index.faiss")
-    shutil.copyfile(vectors.with_name("values.npy"), folder / "values.npy")
-    shutil.copyfile(LOADER, folder / LOADER.name)
-    pictures = read_picture_list(ancestry.only("picture_list", "list of pictures"))
-    kept = pictures.filter(pictures.column("kept")).select(SHOWN).sort_by("id")
-    pyarrow.parquet.write_table(kept, folder / "captions.parquet")
+    return Query.model_validate(found.recipe.section[QUERY]), int(found.facts["top_k"])
 
 
 def _write_text_tower(encoder: Path, folder: Path) -> dict[str, int]:

@@ -1,0 +1,1 @@
+"""The study's models under EleutherAI's lm-evaluation-harness, and its probes as tasks there."""
