@@ -46,6 +46,7 @@ class Change:
     other_jobs: bool = False
 
 
+BERT = {"name": "bert", "kind": "masked_lm", "checkpoint": "no-such-folder"}
 GPT2_STAR = {"name": "gpt2_star", "fusion": {"name": "none"}, "pictures": "none"}
 VALM = {"name": "valm", "fusion": {"name": "joint"}, "pictures": "retrieved"}
 EXACT = {"name": "exact", "factory": "Flat", "recall_floor": 0.99}
@@ -70,6 +71,14 @@ def trained(**values: Any) -> Iterator[tuple[str, Change]]:
     """Rows for keys of training."""
     for name, value in values.items():
         yield f"train.{name.replace('__', '.')}", Change(value, MODELS)
+
+
+def asked(**values: Any) -> Iterator[tuple[str, Change]]:
+    """Rows for keys of a baseline; the tiny study has none, so its jobs are new."""
+    for name, value in values.items():
+        rules = {"evaluate_baseline"} | SCORES
+        change = Change([BERT | {name: value}], rules, at="evaluate.baselines", other_jobs=True)
+        yield f"evaluate.baselines[].{name}", change
 
 
 KEYS: dict[str, Change] = {
@@ -159,10 +168,15 @@ KEYS: dict[str, Change] = {
     ),
     "evaluate.samples": Change({"shape": 5}, {"prepare_task", "illustrate_task"} | ANSWERS),
     "evaluate.controls": Change(["permuted", "zero"], ANSWERS),
-    "evaluate.baselines": Change(
-        [{"name": "bert", "kind": "masked_lm", "checkpoint": "no-such-folder"}],
-        {"evaluate_baseline"} | SCORES,
-        other_jobs=True,
+    "evaluate.baselines": Change([BERT], {"evaluate_baseline"} | SCORES, other_jobs=True),
+    **dict(
+        asked(
+            name="other",
+            kind="causal_lm",
+            checkpoint="another-folder",
+            revision="main",
+            sha256="0" * 64,
+        )
     ),
     "evaluate.statistics.bootstrap_samples": Change(101, SCORES),
     "evaluate.statistics.confidence": Change(0.9, SCORES),

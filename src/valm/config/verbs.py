@@ -84,8 +84,8 @@ VERBS: dict[str, Verb] = {
     "write-report": Verb("report", "valm.report.page", ("study",)),
 }
 
-# Verbs whose rules run on request only: a study does without them.
-ON_REQUEST = ("score-cell",)
+# Verbs whose rules run on request only, or for what a study may list: the default study does without.
+ON_REQUEST = ("score-cell", "evaluate-baseline")
 
 # Lists of named entries of which a rule takes one: only that entry is in its section.
 CHOSEN_BY = {
