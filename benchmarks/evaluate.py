@@ -47,7 +47,7 @@ class Setting:
 
 SHAPES = {
     "small": Setting(layers=4, width=192, heads=4, documents=270),
-    "base": Setting(layers=12, width=768, heads=12, documents=27),
+    "base": Setting(layers=12, width=768, heads=12, documents=135),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -22,8 +23,11 @@ from valm.evaluate import answering
 from valm.evaluate.baseline import BASELINES, AskedTexts, Baseline
 from valm.evaluate.baselines import clip_text, masked_lm
 from valm.evaluate.checkpoint import Checkpoint, digest_of_weights
+from valm.evaluate.definitions import TASKS
 from valm.evaluate.metrics import full_label, raw
-from valm.evaluate.score import score_models
+from valm.evaluate.published import published
+from valm.evaluate.score import SCORES, score_models
+from valm.report.score_tables import results_table
 
 PERPLEXITIES = [{"part": "", "scorer": name} for name in ("token_perplexity", "word_perplexity")]
 CHOICES = ("red", "green", "purple")
@@ -277,8 +281,32 @@ def test_the_real_command_line_to_the_score_table(tmp_path: Path) -> None:
     scores = pl.read_parquet(output.with_name("scores.parquet")).filter(model="masked_lm")
     assert set(scores["task"]) == {"shape"} and set(scores["control"]) == {"own"}
     assert set(scores["seed"]) == {-1, 0}
-    missing = command(tmp_path / "nowhere/at-all", "shape", requests["shape"], output)
+    missing = command(Path("nobody/no-such-model"), "shape", requests["shape"], output)
     assert missing.returncode == 7 and missing.stderr.count("\n") == 1, missing.stderr
+
+
+def test_the_table_says_what_the_paper_reports_and_the_difference() -> None:
+    row = dict.fromkeys(SCORES) | {
+        "task": "memory_color", "metric": "accuracy", "control": "own", "seed": -1, "n": 109,
+        "low": 0.2, "high": 0.3, "higher_is_better": True, "unit": "share", "status": "measured",
+        "note": "", "licence": "", "version": 1,
+    }  # fmt: skip
+    rows = [
+        row | {"model": model, "definition": definition, "value": value}
+        for model, value in (("bert", 0.2), ("valm", 0.55), ("opt", 0.3))
+        for definition in ("legacy", "corrected")
+    ]
+    html = results_table(pl.DataFrame(rows, schema=SCORES)).html
+    cells = [re.findall(r"<td[^>]*>([^<]*)</td>", line) for line in html.split("<tr>")]
+    column = {line[0]: line[2] for line in cells if len(line) == 6}
+    assert column == {"BERT": "24.3 (−4.3)", "VaLM": "54.0 (+1.0)", "OPT": "–"}
+    known = {metric for task in TASKS.names() for metric in metrics_of(task)}
+    assert {key[:2] for key in published()} <= known
+
+
+def metrics_of(task: str) -> set[tuple[str, str]]:
+    return {(task, definition.metric) for definition in TASKS.get(task).definitions
+            if definition.definition == "legacy"}  # fmt: skip
 
 
 def command(
@@ -288,5 +316,5 @@ def command(
                  "--request", str(request), "--output", str(output)]  # fmt: skip
     return subprocess.run(
         [sys.executable, "-m", "valm", "evaluate-baseline", *arguments],
-        capture_output=True, text=True, check=False, env=os.environ | {"HF_HUB_OFFLINE": "1"},
+        capture_output=True, text=True, check=False, env=os.environ | {"HF_HUB_OFFLINE": "0", "HF_ENDPOINT": "http://127.0.0.1:9"},
     )  # fmt: skip

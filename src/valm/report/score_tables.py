@@ -7,7 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from valm.report.comparisons import CORRECTED, LEGACY, MEASURED, POOLED, Comparison, Verdict
+from valm.evaluate.published import published
+from valm.report.comparisons import CORRECTED, LEGACY, MEASURED, OWN, POOLED, Comparison, Verdict
 from valm.report.exhibits import Table
 from valm.report.numbers import NOTHING, number, plain, probability, score, with_interval
 from valm.report.style import in_reading_order, metric_label, model_label, task_label
@@ -33,12 +34,14 @@ def results_table(scores: pl.DataFrame, name: str = "results") -> Table:
         "Scores pooled over seeds, with intervals in brackets. Legacy is the metric of the official code with its"
         " quirks, corrected is ours; below each task stands what a constant answer scores. Spread is the standard"
         " deviation over seeds / over prompts (corrected, else legacy). There is an oracle only where things that are"
-        " asked about have pictures of their own."
+        " asked about have pictures of their own. Published is the paper's number, and what the legacy score here has"
+        " more than it."
     )
     labels = {
-        "model": "Model", "legacy": "Legacy", "corrected": "Corrected", "spread": "Spread", "n": "n",
+        "model": "Model", "legacy": "Legacy", "published": "Published", "corrected": "Corrected",
+        "spread": "Spread", "n": "n",
     }  # fmt: skip
-    numbers = (*DEFINITIONS, "spread", "n")
+    numbers = (LEGACY, "published", CORRECTED, "spread", "n")
     frame = pl.DataFrame(shown, schema=dict.fromkeys(["group", "model", *numbers], pl.String))
     return table(name, caption, frame, data=scores, labels=labels, group="group", right=numbers)
 
@@ -94,10 +97,21 @@ def _contestants(measured: pl.DataFrame) -> list[dict[str, str]]:
             row[cell["definition"]] = with_interval(
                 cell["value"], cell["low"], cell["high"], cell["unit"]
             )
+            if cell["definition"] == LEGACY and control == OWN:
+                row["published"] = _published(cell)
             if cell["definition"] == CORRECTED or "spread" not in row:
                 row["spread"] = _spread(cell)
         rows.append(row | {"n": " / ".join(dict.fromkeys(number(n) for n in mine["n"]))})
     return rows
+
+
+def _published(cell: Mapping[str, Any]) -> str:
+    """The paper's score and the difference to it: ``44.1 (−17.3)``; a dash where there is none."""
+    known = published().get((cell["task"], cell["metric"], cell["model"]))
+    if known is None:
+        return NOTHING
+    difference = with_interval(cell["value"] - known, None, None, cell["unit"], sign=True)
+    return f"{score(known, cell['unit'])} ({difference})"
 
 
 def _spread(cell: Mapping[str, Any]) -> str:

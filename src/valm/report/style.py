@@ -14,6 +14,13 @@ MODEL_LABELS = {
     "valm": "VaLM",
     "valm_random": "VaLM trained on random pictures",
     "valm_text_state": "VaLM on the text state",
+    "bert": "BERT",
+    "caption_bert": "CaptionBERT",
+    "clip": "CLIP",
+    "gpt2": "GPT-2",
+    "opt": "OPT",
+    "oscar": "OSCAR",
+    "visual_bert": "VisualBERT",
 }
 CONTROL_LABELS = {
     "permuted": "pictures permuted",
