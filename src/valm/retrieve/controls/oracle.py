@@ -1,29 +1,16 @@
 """The pictures of the very thing that is asked about, found by name instead of by retrieval.
 
 What is lost between it and the retrieved pictures, retrieval loses; what remains between it and the
-right answer, the model does. ``prepare-task`` finds them, so the control exists at evaluation only.
+right answer, the model does. ``illustrate-task`` finds them, so the control exists at evaluation only.
 """
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
-from valm.retrieve.given import Given
+from valm.retrieve.controls.retrieved import Retrieved
 
 
-class Oracle:
-    """The rows that it is handed, which are the things' own."""
-
-    def pictures(
-        self,
-        ids: NDArray[np.int32],
-        values: NDArray[np.float16],
-        table_rows: int,
-        generator: np.random.Generator,
-    ) -> Given:
-        """Nothing is drawn; where there are fewer than K, the rest is row 0 behind a False mask."""
-        return Given(mask=ids >= 0, ids=np.maximum(ids, 0))
+class Oracle(Retrieved):
+    """Gives the rows that it is handed, as retrieval does; these are the things' own."""
 
 
 PLUGIN = Oracle()
