@@ -98,7 +98,7 @@ def train_ours(setting: Setting, top_k: int, turns: Turns) -> None:
     import pytorch_lightning as lightning
     import torch
 
-    from valm.config.phases import Train
+    from valm.config.train import Train
     from valm.core.progress import Tracker
     from valm.models.fusion import make_fusion
     from valm.models.initialise import initialise

@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 from PIL import Image, ImageDraw
 
-from valm.config.phases import Duplicates, PictureStorage
+from valm.config.ingest import Duplicates, PictureStorage
 from valm.core.job import Job
 from valm.core.registry import Registry
 from valm.ingest.picture_list import list_pictures

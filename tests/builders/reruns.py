@@ -187,7 +187,7 @@ KEYS: dict[str, Change] = {
 # A module, and the rules that run again when its code (not its comments) is edited.
 MODULES: dict[str, set[str]] = {
     "valm.cli.train": set(),
-    "valm.config.phases": set(),
+    "valm.config.retrieve": set(),
     "valm.core.progress": set(),
     "valm.errors": set(),
     "valm.core.manifest": EVERYTHING,

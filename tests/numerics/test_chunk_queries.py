@@ -10,7 +10,7 @@ import torch
 from builders.encoders import FakeEncoder
 from builders.open_clip_models import parameters, saved, tiny_model
 
-from valm.config.phases import Query
+from valm.config.retrieve import Query
 from valm.embed.encoders.open_clip import OpenClipEncoder, Params
 from valm.errors import ConfigError
 from valm.retrieve.chunks import chunk_lengths

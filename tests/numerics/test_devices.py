@@ -20,8 +20,8 @@ from builders.trained import random_model
 from pytorch_lightning.strategies import DDPStrategy, FSDPStrategy
 from safetensors.torch import load_file
 
-from valm.config.phases import Devices
 from valm.config.study import parse_study
+from valm.config.train import Devices
 from valm.errors import ConfigError, ResumeError
 from valm.models.pictures import Pictures
 from valm.models.trunk import TrunkConfig

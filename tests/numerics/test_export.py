@@ -20,7 +20,7 @@ from transformers import PreTrainedTokenizerFast
 from typer.testing import CliRunner
 
 from valm.cli.main import app
-from valm.config.phases import Query
+from valm.config.retrieve import Query
 from valm.core.manifest import verify_files
 from valm.embed.encoder import TokenStates
 from valm.errors import InputError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from valm.config.phases import Optimiser
+from valm.config.train import Optimiser
 from valm.train.optimiser import make_optimiser
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from builders.encoders import FakeEncoder
 from builders.retrieval import random_documents
 
-from valm.config.phases import Query
+from valm.config.retrieve import Query
 from valm.retrieve.queries import States, states_at
 
 QUERY = Query(window_tokens=12, stride_tokens=5)

@@ -19,7 +19,7 @@ from builders.retrieval import (
     write_vectors,
 )
 
-from valm.config.phases import Query
+from valm.config.retrieve import Query
 from valm.retrieve import neighbours, queries
 from valm.retrieve.index import Searcher
 from valm.retrieve.neighbours import Neighbours, find_neighbours, look_up

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from valm.cli.registries import REGISTRIES
-from valm.config.phases import Query
 from valm.config.plugins import check_plugins
+from valm.config.retrieve import Query
 from valm.config.study import parse_study
 from valm.errors import ConfigError
 from valm.ingest.tokenizer import load_tokenizer

@@ -11,7 +11,7 @@ import pytest
 from builders.evaluation import DRAWN, STUDY, TinyStudy
 from builders.retrieval import retrieve_job
 
-from valm.config.phases import Query
+from valm.config.retrieve import Query
 from valm.core.manifest import read_manifest
 from valm.errors import InputError
 from valm.evaluate.definitions import TASKS

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from builders.pictures import drawing, drawn_list, raw_pictures
 
-from valm.config.phases import Duplicates
+from valm.config.ingest import Duplicates
 from valm.core.manifest import read_manifest, verify_files
 from valm.ingest.emoji import plain_name
 from valm.ingest.picture_list import (

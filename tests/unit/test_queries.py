@@ -7,7 +7,7 @@ from builders.retrieval import random_documents
 from hypothesis import given
 from hypothesis import strategies as st
 
-from valm.config.phases import Query
+from valm.config.retrieve import Query
 from valm.config.study import parse_study
 from valm.errors import ConfigError
 from valm.retrieve.queries import States, states_at, token_states, windows

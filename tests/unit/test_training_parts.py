@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from valm.config.phases import Optimiser
+from valm.config.train import Optimiser
 from valm.core.atomic import require_writable, write_json
 from valm.errors import ConfigError, InputError, IntegrityError, ResumeError, SpaceError
 from valm.models.pictures import standardise

@@ -1,6 +1,6 @@
 """The generated documents of the configuration: ``config.yaml``, its schema, its table of keys.
 
-The models in ``valm.config.phases`` are the one source; a test fails when a document drifts.
+The models that ``valm.config.study`` gathers are the one source; a test fails when a document drifts.
 """
 
 from __future__ import annotations

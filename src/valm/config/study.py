@@ -10,8 +10,13 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError
 
 from valm.config.base import Settings
+from valm.config.embed import Embed
+from valm.config.evaluate import Evaluate
+from valm.config.ingest import Ingest
 from valm.config.models import Models
-from valm.config.phases import Embed, Evaluate, Ingest, Report, Retrieve, Train
+from valm.config.report import Report
+from valm.config.retrieve import Retrieve
+from valm.config.train import Train
 from valm.core.registry import did_you_mean
 from valm.errors import ConfigError
 

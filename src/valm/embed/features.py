@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
-from valm.config.phases import Features
+from valm.config.embed import Features
 from valm.core.growing_table import GrowingTable
 from valm.core.job import Job
 from valm.core.manifest import read_manifest

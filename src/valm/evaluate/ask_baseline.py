@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import torch
 
-from valm.config.phases import BaselineEntry
+from valm.config.evaluate import BaselineEntry
 from valm.core.atomic import atomic_path
 from valm.core.job import Job
 from valm.core.logs import logger

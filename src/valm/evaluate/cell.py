@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from valm.config.phases import Statistics
+from valm.config.evaluate import Statistics
 from valm.core.atomic import write_json
 from valm.core.job import Job
 from valm.core.manifest import read_manifest

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from valm.config.phases import Query
+from valm.config.retrieve import Query
 from valm.core.atomic import write_array
 from valm.core.job import Job
 from valm.core.manifest import read_manifest

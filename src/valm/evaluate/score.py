@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from valm.config.phases import Statistics
+from valm.config.evaluate import Statistics
 from valm.core.atomic import atomic_path, write_json
 from valm.core.job import Job
 from valm.core.manifest import read_manifest

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet
 import safetensors.torch
 
-from valm.config.phases import Query
+from valm.config.retrieve import Query
 from valm.core.manifest import read_manifest, verify_files
 from valm.embed.encoder import KIND as ENCODER_KIND
 from valm.embed.towers import TEXT_HEADS

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from valm.config.phases import Query
+from valm.config.retrieve import Query
 from valm.core.manifest import read_manifest, verify_files
 from valm.embed.encoder import KIND as ENCODER_KIND
 from valm.embed.encoder import Encoder, load_encoder

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from valm.config.phases import Split
+from valm.config.ingest import Split
 from valm.core.seeding import unit_interval
 from valm.errors import ConfigError
 from valm.ingest.documents import Document, line_blocks, read_text, text_source

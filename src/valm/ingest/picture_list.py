@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
-from valm.config.phases import Duplicates
+from valm.config.ingest import Duplicates
 from valm.core.atomic import atomic_path
 from valm.core.job import Job
 from valm.core.manifest import read_manifest

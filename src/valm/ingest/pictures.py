@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from valm.config.phases import PictureStorage
+from valm.config.ingest import PictureStorage
 from valm.core.atomic import atomic_path
 from valm.core.digest import canonical_json
 from valm.core.job import Job

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import tokenizers
 
-from valm.config.phases import Split, TextSource
-from valm.config.phases import Tokenizer as Settings
+from valm.config.ingest import Split, TextSource
+from valm.config.ingest import Tokenizer as Settings
 from valm.core.atomic import write_text
 from valm.core.job import Job
 from valm.core.logs import logger

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from valm.config.phases import Text
+from valm.config.ingest import Text
 from valm.core.atomic import atomic_file, write_array
 from valm.core.job import Job
 from valm.core.logs import logger

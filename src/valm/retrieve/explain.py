@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from valm.config.phases import Query
+from valm.config.retrieve import Query
 from valm.core.atomic import write_json
 from valm.core.job import Job
 from valm.embed.encoder import Encoder, load_encoder

@@ -14,7 +14,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from valm.config.phases import Index
+from valm.config.retrieve import Index
 from valm.core.logs import logger
 from valm.core.seeding import derive_seed, numpy_generator
 from valm.errors import ConfigError

@@ -13,7 +13,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from valm.config.phases import Index
+from valm.config.retrieve import Index
 from valm.core.atomic import atomic_path
 from valm.core.job import Job
 from valm.core.logs import logger

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from valm.config.phases import Query
+from valm.config.retrieve import Query
 from valm.core.growing_table import GrowingTable
 from valm.core.job import Job
 from valm.core.manifest import read_manifest

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from valm.config.phases import Query
+from valm.config.retrieve import Query
 from valm.embed.encoder import ClipEncoder, Encoder
 from valm.errors import ConfigError
 from valm.retrieve.chunks import LONGEST_CHUNK, chunk_lengths

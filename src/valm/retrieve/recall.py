@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from valm.config.phases import Index, Query, Recall
+from valm.config.retrieve import Index, Query, Recall
 from valm.core.atomic import write_json
 from valm.core.job import Job
 from valm.core.logs import logger

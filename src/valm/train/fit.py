@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from valm.config.models import Trunk, Variant
-from valm.config.phases import Train
+from valm.config.train import Train
 from valm.core.atomic import require_writable, write_text
 from valm.core.job import Job
 from valm.core.logs import logger

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from torch import nn
 from torch.optim import AdamW
 
-from valm.config.phases import Optimiser
+from valm.config.train import Optimiser
 
 COSINE_FLOOR = 0.1
 

@@ -17,7 +17,7 @@ from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from pytorch_lightning.plugins.precision.fsdp import FSDPPrecision
 from pytorch_lightning.strategies import DDPStrategy, FSDPStrategy, Strategy
 
-from valm.config.phases import Devices
+from valm.config.train import Devices
 from valm.core.logs import logger
 from valm.core.progress import PLAIN
 from valm.errors import ConfigError

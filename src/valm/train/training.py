@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.distributed.fsdp import FullyShardedDataParallel
 from torch.optim.lr_scheduler import LambdaLR
 
-from valm.config.phases import Train
+from valm.config.train import Train
 from valm.models.language_model import LanguageModel
 from valm.train.batches import Batch, Blocks, Share, ordered_batches, prefetched, shuffled_batches
 from valm.train.optimiser import learning_rate_factor, make_optimiser

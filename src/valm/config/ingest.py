@@ -1,0 +1,111 @@
+"""Settings of ingest: raw pictures, text and evaluation sets, and the vocabulary."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from valm.config.base import Settings
+
+
+class PictureStorage(Settings):
+    """How pictures are written into shards."""
+
+    side_pixels: int = Field(160, ge=16, description="Longer side of a stored picture.")
+    samples_per_shard: int = Field(1000, ge=1, le=10000, description="Pictures in one tar shard.")
+    maximum_megapixels: float = Field(
+        40.0, gt=0, description="Larger pictures are rejected from their header, before decoding."
+    )
+
+
+class Duplicates(Settings):
+    """When two pictures count as one."""
+
+    distance_bits: int = Field(
+        2, ge=0, le=64, description="Largest Hamming distance of the 64-bit hashes of duplicates."
+    )
+    colour_distance: int = Field(
+        12, ge=0, le=255, description="Largest difference of their mean red, green and blue."
+    )
+
+
+class Pictures(Settings):
+    """Where pictures come from and how they are kept."""
+
+    sources: list[str] = Field(
+        ["fluent_emoji", "google_emoji", "twitter_emoji"],
+        description="Picture sources, in the order of their picture ids.",
+    )
+    storage: PictureStorage = Field(default_factory=PictureStorage, description="Shard layout.")
+    duplicates: Duplicates = Field(default_factory=Duplicates, description="Near-duplicates.")
+
+
+class TextSource(Settings):
+    """One source of documents and how much of it is used."""
+
+    name: str = Field(description="Name of the text source.")
+    maximum_tokens: int | None = Field(
+        None, ge=1, description="Documents are drawn in hash order up to this many; null = all."
+    )
+
+
+class ColourNotes(Settings):
+    """Template sentences whose colour is measured from the pixels of pictures."""
+
+    share: float = Field(0.11, ge=0, lt=1, description="Share of the training tokens; 0 = none.")
+
+
+class Split(Settings):
+    """How documents fall into train, valid and test: by the hash of their text."""
+
+    valid_fraction: float = Field(0.02, ge=0, lt=0.5, description="Share of validation documents.")
+    test_fraction: float = Field(0.03, ge=0, lt=0.5, description="Share of test documents.")
+
+
+class Text(Settings):
+    """Where text comes from and how it is split."""
+
+    sources: list[TextSource] = Field(
+        [
+            TextSource(name="wordnet_glosses", maximum_tokens=450_000),
+            TextSource(name="encyclopedia_leads", maximum_tokens=200_000),
+            TextSource(name="brown", maximum_tokens=60_000),
+            TextSource(name="reviews", maximum_tokens=60_000),
+            TextSource(name="captions"),
+        ],
+        description="Text sources, each with its cap in tokens.",
+    )
+    colour_notes: ColourNotes = Field(
+        default_factory=ColourNotes, description="Sentences made from pixels."
+    )
+    split: Split = Field(default_factory=Split, description="Train, valid and test.")
+    documents: Literal["blank_lines", "lines"] = Field(
+        "blank_lines",
+        description="Where a text ends: 'blank_lines'; or 'lines', a blank one too, and blocks of"
+        " 1,000 lines are split and shuffled (official).",
+    )
+
+
+class Tokenizer(Settings):
+    """The vocabulary that the language model and the encoder's text tower share."""
+
+    kind: Literal["bpe", "clip", "clip_fairseq"] = Field(
+        "bpe",
+        description="'bpe' is trained on the study's text; 'clip' is OpenAI CLIP's;"
+        " 'clip_fairseq' the same behind fairseq's four entries (official).",
+    )
+    vocabulary_size: int = Field(
+        4096, ge=300, description="Entries of a trained vocabulary; CLIP's has 49,408."
+    )
+
+
+class Ingest(Settings):
+    """Raw pictures, text and evaluation sets."""
+
+    mirror: str | None = Field(
+        None, description="Tree <host>/<path> to take raw files from; VALM_MIRROR overrides it."
+    )
+    pictures: Pictures = Field(default_factory=Pictures, description="The image base.")
+    text: Text = Field(default_factory=Text, description="The training text.")
+    tokenizer: Tokenizer = Field(default_factory=Tokenizer, description="The vocabulary.")

@@ -1,0 +1,83 @@
+"""Settings of retrieve: queries, indices, recall, and the K pictures of every token."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from valm.config.base import Settings
+
+
+class Query(Settings):
+    """How a token's query is formed."""
+
+    scheme: Literal["windows", "chunks"] = Field(
+        "windows",
+        description="'windows': strictly from its past, cut by position only; 'chunks': cut at"
+        " punctuation found by looking ahead (official; CLIP's vocabulary).",
+    )
+    window_tokens: int = Field(48, ge=2, description="Longest context of a query, in tokens.")
+    stride_tokens: int = Field(24, ge=1, description="Distance of window starts, in tokens.")
+    sequence_tokens: int = Field(
+        512, ge=1, description="Length of the inputs that are cut into chunks: the model's context."
+    )
+
+    @model_validator(mode="after")
+    def _windows_leave_no_gap(self) -> Query:
+        if self.stride_tokens > self.window_tokens:
+            raise ValueError(
+                f"stride_tokens {self.stride_tokens} is larger than window_tokens"
+                f" {self.window_tokens}: tokens between two windows would have no query"
+            )
+        return self
+
+
+class Index(Settings):
+    """One faiss index over the picture keys."""
+
+    name: str = Field(description="Name of the index in results and tables.")
+    factory: str = Field(description="faiss factory string: Flat, IVF64,PQ48x8 ...")
+    keys: Literal["unit", "raw"] = Field(
+        "unit", description="Keys of unit length, or as long as the encoder gave them (official)."
+    )
+    similarity: Literal["inner_product", "l2"] = Field(
+        "inner_product", description="'inner_product', or squared distance: 'l2'."
+    )
+    training_vectors: int | None = Field(
+        None, ge=1, description="Keys that k-means is trained on, drawn at random; null = all."
+    )
+    nprobe: int = Field(1, ge=1, description="Inverted lists searched per query (IVF only).")
+    recall_floor: float = Field(
+        0.0, ge=0, le=1, description="The study fails if recall@top_k falls below this."
+    )
+
+
+class Recall(Settings):
+    """How the recall of each index is measured against exact search."""
+
+    queries: int = Field(2000, ge=1, description="Token states drawn from the validation text.")
+    at: list[int] = Field([1, 4, 8], description="Values of k for recall@k.")
+
+
+class Retrieve(Settings):
+    """Indices, recall, and the K pictures of every token."""
+
+    query: Query = Field(default_factory=Query, description="Queries.")
+    indices: list[Index] = Field(
+        [
+            Index(name="exact", factory="Flat", recall_floor=0.999),
+            Index(name="ivf_pq", factory="IVF64,PQ48x8", nprobe=16, recall_floor=0.3),
+        ],
+        description="Indices that are built and compared.",
+    )
+    index: str = Field("exact", description="The index that neighbours are taken from.")
+    top_k: int = Field(4, ge=1, le=64, description="Pictures per token (K).")
+    recall: Recall = Field(default_factory=Recall, description="Recall report.")
+
+    @model_validator(mode="after")
+    def _index_is_built(self) -> Retrieve:
+        names = [index.name for index in self.indices]
+        if self.index not in names:
+            raise ValueError(f"index {self.index!r} is not among indices: {', '.join(names)}")
+        return self
