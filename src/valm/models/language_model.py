@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from valm.models.cache import Cache
 from valm.models.fusion import Fusion
 from valm.models.losses import cross_entropies, mean_cross_entropy
 from valm.models.pictures import Pictures
@@ -37,14 +38,25 @@ class LanguageModel(nn.Module):
         )
 
     def forward(
-        self, ids: Int[Tensor, "batch tokens"], pictures: Pictures | None = None
+        self,
+        ids: Int[Tensor, "batch tokens"],
+        pictures: Pictures | None = None,
+        cache: Cache | None = None,
     ) -> Float[Tensor, "batch tokens vocabulary"]:
         """Logits of the token after each token.
 
+        Args:
+            pictures: Of these tokens.
+            cache: The tokens before these, which are read no more; these are added to it.
+
         Raises:
-            InputError: The input is longer than the trunk's context.
+            InputError: The input, with what the cache holds, is longer than the trunk's context.
         """
-        return functional.linear(self.trunk(ids, pictures), self.output_embedding)
+        return functional.linear(self.trunk(ids, pictures, cache), self.output_embedding)
+
+    def empty_cache(self) -> Cache:
+        """A cache of no token yet."""
+        return Cache(self.trunk.config.layers)
 
     def loss(
         self,

@@ -13,6 +13,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from valm.errors import InputError
+from valm.models.cache import Cache, LayerCache
 from valm.models.initialise import Projection
 from valm.models.pictures import Pictures
 from valm.models.positions import sinusoidal_positions
@@ -42,6 +43,17 @@ class AttentionWeights(NamedTuple):
     pictures: Float[Tensor, "batch heads tokens pictures"]
 
 
+def ahead(
+    query: Float[Tensor, "batch heads tokens head"], keys: int
+) -> Float[Tensor, "tokens keys"]:
+    """-infinity where a key is of a later token than a query, else 0.
+
+    The queries are those of the last tokens; more keys are of tokens before them.
+    """
+    tokens = query.shape[2]
+    return query.new_full((tokens, keys), float("-inf")).triu(1 + keys - tokens)
+
+
 class SelfAttention(nn.Module):
     """Causal multi-head attention over the text.
 
@@ -57,18 +69,24 @@ class SelfAttention(nn.Module):
         self.output = Projection(config.width, config.width, zero_bias=True)
 
     def forward(
-        self, x: Float[Tensor, "batch tokens width"], pictures: Pictures | None = None
+        self,
+        x: Float[Tensor, "batch tokens width"],
+        pictures: Pictures | None = None,
+        past: LayerCache | None = None,
     ) -> Float[Tensor, "batch tokens width"]:
         """Mix each token's state with those before it; pictures are not looked at."""
-        query, key, value = self.split(x)
+        query, key, value = self.split(x, past)
         if query.device.type == "cpu" and query.dtype == torch.bfloat16:
             # The backward pass of torch's own bfloat16 kernel for the CPU is five times slower.
             weights = self.text_logits(query, key).softmax(dim=-1)
             mixed = functional.dropout(weights, self.dropout, self.training) @ value
         else:
             dropout = self.dropout if self.training else 0.0
+            tokens, keys = query.shape[2], key.shape[2]
+            # torch's own causal mask takes the first query for the first key's.
+            mask = None if tokens in (1, keys) else ahead(query, keys)
             mixed = functional.scaled_dot_product_attention(
-                query, key, value, is_causal=True, dropout_p=dropout, scale=self.scale
+                query, key, value, mask, dropout, is_causal=tokens == keys, scale=self.scale
             )
         return self.leave(mixed)
 
@@ -83,22 +101,26 @@ class SelfAttention(nn.Module):
     def text_logits(
         self,
         query: Float[Tensor, "batch heads tokens head"],
-        key: Float[Tensor, "batch heads tokens head"],
-    ) -> Float[Tensor, "batch heads tokens tokens"]:
+        key: Float[Tensor, "batch heads keys head"],
+    ) -> Float[Tensor, "batch heads tokens keys"]:
         """Scaled inner products of queries with the keys up to their own token, else -infinity."""
         batch, heads, tokens, _ = query.shape
-        ahead = query.new_full((tokens, tokens), float("-inf")).triu(1)
         pairs = query.flatten(0, 1), key.flatten(0, 1).transpose(1, 2)
-        return torch.baddbmm(ahead, *pairs, alpha=self.scale).view(batch, heads, tokens, tokens)
+        logits = torch.baddbmm(ahead(query, key.shape[2]), *pairs, alpha=self.scale)
+        return logits.view(batch, heads, tokens, -1)
 
     def split(
-        self, x: Float[Tensor, "batch tokens width"]
-    ) -> tuple[Float[Tensor, "batch heads tokens head"], ...]:
-        """Queries, keys and values, by head."""
+        self, x: Float[Tensor, "batch tokens width"], past: LayerCache | None = None
+    ) -> tuple[
+        Float[Tensor, "batch heads tokens head"],
+        Float[Tensor, "batch heads keys head"],
+        Float[Tensor, "batch heads keys head"],
+    ]:
+        """Queries, keys and values, by head; keys and values are those of the past too."""
         batch, tokens, _ = x.shape
         split: Tensor = self.query_key_value(x).view(batch, tokens, 3, self.heads, -1)
         query, key, value = split.permute(2, 0, 3, 1, 4)
-        return query, key, value
+        return (query, key, value) if past is None else (query, *past.extend(key, value))
 
     def leave(
         self, mixed: Float[Tensor, "batch heads tokens head"]
@@ -125,10 +147,13 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(
-        self, x: Float[Tensor, "batch tokens width"], pictures: Pictures | None
+        self,
+        x: Float[Tensor, "batch tokens width"],
+        pictures: Pictures | None,
+        past: LayerCache | None = None,
     ) -> Float[Tensor, "batch tokens width"]:
         """One layer; every block is handed the pictures, only a fusion's attention reads them."""
-        x = x + self.dropout(self.attention(self.attention_norm(x), pictures))
+        x = x + self.dropout(self.attention(self.attention_norm(x), pictures, past))
         hidden = functional.gelu(self.widen(self.feed_forward_norm(x)))
         out: Tensor = x + self.dropout(self.narrow(hidden))
         return out
@@ -167,10 +192,18 @@ class Trunk(nn.Module):
         self.final_norm = nn.LayerNorm(config.width)
 
     def forward(
-        self, ids: Int[Tensor, "batch tokens"], pictures: Pictures | None = None
+        self,
+        ids: Int[Tensor, "batch tokens"],
+        pictures: Pictures | None = None,
+        cache: Cache | None = None,
     ) -> Float[Tensor, "batch tokens width"]:
-        """States after the final norm."""
-        states: Tensor = self.final_norm(self.states_before(self.config.layers, ids, pictures))
+        """States after the final norm.
+
+        Args:
+            cache: The tokens before these, which are read no more; these are added to it.
+        """
+        below = self.states_before(self.config.layers, ids, pictures, cache)
+        states: Tensor = self.final_norm(below)
         return states
 
     def block(self, layer: int) -> Block:
@@ -178,30 +211,38 @@ class Trunk(nn.Module):
         return cast(Block, self.blocks[layer])  # or what shards it over processes
 
     def states_before(
-        self, layer: int, ids: Int[Tensor, "batch tokens"], pictures: Pictures | None = None
+        self,
+        layer: int,
+        ids: Int[Tensor, "batch tokens"],
+        pictures: Pictures | None = None,
+        cache: Cache | None = None,
     ) -> Float[Tensor, "batch tokens width"]:
         """States that enter a layer (counted from 0).
 
         Raises:
-            InputError: The input is longer than the trunk's context.
+            InputError: The input, with what the cache holds, is longer than the trunk's context.
         """
-        x = self.embed(ids)
+        x = self.embed(ids, 0 if cache is None else cache.tokens)
         for below in range(layer):
-            if self.recomputes and torch.is_grad_enabled():
+            if cache is not None:
+                x = self.block(below)(x, pictures, cache.layers[below])
+            elif self.recomputes and torch.is_grad_enabled():
                 x = checkpoint(self.block(below), x, pictures, use_reentrant=False)
             else:
                 x = self.block(below)(x, pictures)
         return x
 
-    def embed(self, ids: Int[Tensor, "batch tokens"]) -> Float[Tensor, "batch tokens width"]:
-        """Token embeddings times sqrt(width), plus positions."""
-        tokens, longest = ids.shape[1], self.config.context_tokens
-        if tokens > longest:
+    def embed(
+        self, ids: Int[Tensor, "batch tokens"], first: int = 0
+    ) -> Float[Tensor, "batch tokens width"]:
+        """Token embeddings times sqrt(width), plus positions from the first token's on."""
+        end, longest = first + ids.shape[1], self.config.context_tokens
+        if end > longest:
             raise InputError(
-                f"an input of {tokens} tokens is longer than the model's context of {longest}",
+                f"an input of {end} tokens is longer than the model's context of {longest}",
                 cure="cut the input, or train with a larger models.trunk.context_tokens",
             )
         positions = self.sinusoids if self.positions is None else self.positions.weight
         scaled = self.embedding(ids) * self.config.width**0.5
-        out: Tensor = self.dropout(scaled + positions[:tokens])
+        out: Tensor = self.dropout(scaled + positions[first:end])
         return out

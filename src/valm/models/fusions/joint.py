@@ -15,6 +15,7 @@ from pydantic import Field
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
+from valm.models.cache import LayerCache
 from valm.models.fusion import Fusion, FusionParams
 from valm.models.initialise import draw, draw_uniform
 from valm.models.picture_products import match, mix
@@ -69,20 +70,23 @@ class JointAttention(SelfAttention):
             self.picture_key_value = nn.Linear(value_width, 2 * config.width)
 
     def forward(
-        self, x: Float[Tensor, "batch tokens width"], pictures: Pictures | None = None
+        self,
+        x: Float[Tensor, "batch tokens width"],
+        pictures: Pictures | None = None,
+        past: LayerCache | None = None,
     ) -> Float[Tensor, "batch tokens width"]:
         """Mix each token's state with those before it and with its pictures, if there are any."""
         if pictures is None:
-            return super().forward(x)
-        query, key, value = self.split(x)
+            return super().forward(x, past=past)
+        query, key, value = self.split(x, past)
         vectors = pictures.standard_values().to(query.dtype)
         to_key, to_value = self.picture_maps(query.dtype)
         weights = self.joint_weights(query, key, vectors, pictures.mask, to_key)
         weights = functional.dropout(weights, self.dropout, self.training)
-        text, seen = torch.split(weights, [x.shape[1], vectors.shape[2]], dim=-1)
+        text, seen = torch.split(weights, [key.shape[2], vectors.shape[2]], dim=-1)
         by_place = seen.transpose(1, 2).flatten(0, 1).to(vectors.dtype)
         mixed = mix(by_place, vectors.flatten(0, 1), *to_value)
-        return self.leave(text @ value + mixed.view(key.transpose(0, 1).shape).transpose(0, 1))
+        return self.leave(text @ value + mixed.view(query.transpose(0, 1).shape).transpose(0, 1))
 
     def weights(
         self, x: Float[Tensor, "batch tokens width"], pictures: Pictures | None = None
@@ -113,11 +117,11 @@ class JointAttention(SelfAttention):
     def joint_weights(
         self,
         query: Float[Tensor, "batch heads tokens head"],
-        key: Float[Tensor, "batch heads tokens head"],
+        key: Float[Tensor, "batch heads keys head"],
         vectors: Float[Tensor, "batch tokens pictures value"],
         mask: Bool[Tensor, "batch tokens pictures"],
         to_key: PictureMap,
-    ) -> Float[Tensor, "batch heads tokens tokens_and_pictures"]:
+    ) -> Float[Tensor, "batch heads tokens keys_and_pictures"]:
         """The softmax over the logits of text and pictures side by side."""
         by_head = query.transpose(0, 1).flatten(1, 2)
         products = match(by_head, vectors.flatten(0, 1), *to_key) * self.scale
