@@ -23,12 +23,13 @@ class Passage:
 
 @dataclass(frozen=True)
 class Table:
-    """A table as HTML, and the frame of plain numbers behind it, which becomes a CSV file."""
+    """A table as HTML and as LaTeX, and the frame of plain numbers behind it, which becomes a CSV file."""
 
     name: str
     caption: str
     html: str = field(repr=False)
     frame: pl.DataFrame = field(repr=False)
+    latex: str = field(repr=False)
 
     def _repr_html_(self) -> str:
         return _framed("table", self.name, self.html, self.caption)

@@ -45,7 +45,7 @@ class Section:
 
 
 def write_report(job: Job, *, results: Path, notebooks: Sequence[Path], output: Path) -> None:
-    """Write ``report.html``, ``tables/*.csv``, ``figures/*.svg``, ``losses.csv`` and the manifest.
+    """Write ``report.html``, ``tables/*.{csv,tex}``, ``figures/*.svg``, ``losses.csv`` and the manifest.
 
     Args:
         job: Reads ``study``.
@@ -95,6 +95,14 @@ def sections(results: Path) -> list[Section]:
                 evaluate.definitions(results),
                 evaluate.comparisons(results),
             ],
+        ),
+        Section(
+            "paper",
+            "Beside the paper",
+            "The paper's own tables, column by column. Its models are GPT-2's size, read a hundred thousand times as much text and retrieve from 200 million"
+            " pictures: the distance between the columns is one of scale first, so compare differences between models, not levels.",
+            [findings.paper_table(results, 2)],
+            [findings.paper_table(results, 4), findings.paper_table(results, 5)],
         ),
         Section(
             "answers",
@@ -203,12 +211,13 @@ def _links(notebooks: Sequence[Path], folder: Path) -> list[tuple[str, str]]:
 
 
 def _write_exhibits(exhibits: Sequence[Exhibit], folder: Path) -> list[Path]:
-    """Every table as CSV and every figure as SVG, under its name."""
+    """Every table as CSV and as LaTeX, every figure as SVG, under its name."""
     files = []
     for exhibit in exhibits:
         if isinstance(exhibit, Table):
-            files.append(folder / "tables" / f"{exhibit.name}.csv")
-            write_text(files[-1], exhibit.frame.write_csv())
+            for suffix, text in (("csv", exhibit.frame.write_csv()), ("tex", exhibit.latex)):
+                files.append(folder / "tables" / f"{exhibit.name}.{suffix}")
+                write_text(files[-1], text)
         elif isinstance(exhibit, Figure):
             files.append(folder / "figures" / f"{exhibit.name}.svg")
             write_text(files[-1], exhibit.svg)

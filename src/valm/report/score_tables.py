@@ -7,8 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from valm.evaluate.published import published
-from valm.report.comparisons import CORRECTED, LEGACY, MEASURED, OWN, POOLED, Comparison, Verdict
+from valm.report.comparisons import CORRECTED, LEGACY, MEASURED, POOLED, Comparison, Verdict
 from valm.report.exhibits import Table
 from valm.report.numbers import NOTHING, number, plain, probability, score, with_interval
 from valm.report.style import in_reading_order, metric_label, model_label, task_label
@@ -34,14 +33,12 @@ def results_table(scores: pl.DataFrame, name: str = "results") -> Table:
         "Scores pooled over seeds, with intervals in brackets. Legacy is the metric of the official code with its"
         " quirks, corrected is ours; below each task stands what a constant answer scores. Spread is the standard"
         " deviation over seeds / over prompts (corrected, else legacy). There is an oracle only where things that are"
-        " asked about have pictures of their own. Published is the paper's number, and what the legacy score here has"
-        " more than it."
+        " asked about have pictures of their own."
     )
     labels = {
-        "model": "Model", "legacy": "Legacy", "published": "Published", "corrected": "Corrected",
-        "spread": "Spread", "n": "n",
+        "model": "Model", "legacy": "Legacy", "corrected": "Corrected", "spread": "Spread", "n": "n",
     }  # fmt: skip
-    numbers = (LEGACY, "published", CORRECTED, "spread", "n")
+    numbers = (LEGACY, CORRECTED, "spread", "n")
     frame = pl.DataFrame(shown, schema=dict.fromkeys(["group", "model", *numbers], pl.String))
     return table(name, caption, frame, data=scores, labels=labels, group="group", right=numbers)
 
@@ -53,7 +50,7 @@ def _metric_rows(name: str, rows: pl.DataFrame) -> list[dict[str, str]]:
         return [{"group": name, "model": f"not measured: {plain(rows['note'][0])}"}]
     heading = f"{name}, %" if measured["unit"][0] == "share" else name
     heading += f" · licence of the data: {plain(measured['licence'][0])}"
-    return [{"group": heading} | row for row in (*_contestants(measured), *_constants(measured))]
+    return [{"group": heading} | row for row in (*_contestants(measured), *constant_rows(measured))]
 
 
 def summary_table(scores: pl.DataFrame, name: str = "summary") -> Table:
@@ -73,7 +70,7 @@ def summary_table(scores: pl.DataFrame, name: str = "summary") -> Table:
                 row[task] = with_interval(cell["value"], cell["low"], cell["high"], cell["unit"])
         shown.append(row)
     for task in tasks:
-        for row in _constants(scores.filter(pl.col("task") == task)):
+        for row in constant_rows(scores.filter(pl.col("task") == task)):
             mine = next((r for r in shown if r["model"] == row["model"]), None)
             if mine is None:
                 shown.append(mine := {"model": row["model"]})
@@ -97,21 +94,10 @@ def _contestants(measured: pl.DataFrame) -> list[dict[str, str]]:
             row[cell["definition"]] = with_interval(
                 cell["value"], cell["low"], cell["high"], cell["unit"]
             )
-            if cell["definition"] == LEGACY and control == OWN:
-                row["published"] = _published(cell)
             if cell["definition"] == CORRECTED or "spread" not in row:
                 row["spread"] = _spread(cell)
         rows.append(row | {"n": " / ".join(dict.fromkeys(number(n) for n in mine["n"]))})
     return rows
-
-
-def _published(cell: Mapping[str, Any]) -> str:
-    """The paper's score and the difference to it: ``44.1 (−17.3)``; a dash where there is none."""
-    known = published().get((cell["task"], cell["metric"], cell["model"]))
-    if known is None:
-        return NOTHING
-    difference = with_interval(cell["value"] - known, None, None, cell["unit"], sign=True)
-    return f"{score(known, cell['unit'])} ({difference})"
 
 
 def _spread(cell: Mapping[str, Any]) -> str:
@@ -119,9 +105,11 @@ def _spread(cell: Mapping[str, Any]) -> str:
     return " / ".join(score(cell[of], cell["unit"]) for of in ("seed_spread", "prompt_spread"))
 
 
-def _constants(measured: pl.DataFrame) -> list[dict[str, str]]:
+def constant_rows(measured: pl.DataFrame) -> list[dict[str, str]]:
     """What the most frequent answer and what a guess would score, where that is known."""
-    rows = []
+    rows: list[dict[str, str]] = []
+    if measured.is_empty():
+        return rows
     for column, label in (("majority", "Most frequent answer, always"), ("chance", "Chance")):
         known = measured.filter(pl.col(column).is_not_null()).unique(
             "definition", maintain_order=True

@@ -12,6 +12,7 @@ INK = "#101418"  # stands for the page's own text colour; figures turn it into c
 MODEL_LABELS = {
     "gpt2_star": "GPT-2*",
     "valm": "VaLM",
+    "valm_k8": "VaLM, K = 8",
     "valm_random": "VaLM trained on random pictures",
     "valm_text_state": "VaLM on the text state",
     "bert": "BERT",

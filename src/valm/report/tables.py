@@ -10,7 +10,9 @@ import polars as pl
 from great_tables import GT
 
 from valm.report.exhibits import Table
-from valm.report.numbers import NOTHING
+from valm.report.numbers import MINUS, NOTHING, UNBROKEN
+
+LATEX_SIGNS = {MINUS: "$-$", UNBROKEN: "~", "√": r"$\surd$", "×": r"$\times$"}
 
 
 def as_text(frame: pl.DataFrame, **formats: Callable[[Any], str]) -> pl.DataFrame:
@@ -64,4 +66,22 @@ def table(
         caption,
         re.sub(r"\s*\n\s*", "\n", html).strip(),
         shown if data is None else data,
+        _latex(built.as_latex(), caption),
     )
+
+
+def _latex(text: str, caption: str) -> str:
+    """The table for a paper that loads booktabs and caption: signs that plain LaTeX lacks are spelt out."""
+    body = text.replace("\\fontsize{12.0pt}{14.4pt}\\selectfont\n", "")
+    titled = body.replace(
+        "\\begin{table}[!t]\n", f"\\begin{{table}}[!t]\n\\caption{{{_escaped(caption)}}}\n", 1
+    )
+    for sign, spelt in LATEX_SIGNS.items():
+        titled = titled.replace(sign, spelt)
+    return re.sub(r"\n{2,}", "\n", titled)
+
+
+def _escaped(text: str) -> str:
+    """A text in which LaTeX reads no command."""
+    spelt = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    return "".join(spelt.get(sign, f"\\{sign}" if sign in "&%$#_{}" else sign) for sign in text)

@@ -8,6 +8,7 @@ import polars as pl
 
 from valm.report.comparisons import (
     POOLED,
+    Comparison,
     headline_metrics,
     headline_rows,
     read_comparisons,
@@ -69,9 +70,13 @@ def prompts(results: str | Path) -> Exhibit:
 
 def comparisons(results: str | Path) -> Exhibit:
     """Every tested pair with its Holm-corrected p."""
-    study = Results(Path(results))
-    tested = read_comparisons(study.frame("evaluate", "comparisons.parquet"), read_scores(study))
+    tested = read_tested(Results(Path(results)))
     return comparison_table(tested) if tested else missing("tested pairs")
+
+
+def read_tested(study: Results) -> list[Comparison]:
+    """The tested pairs, none if the study has no scores."""
+    return read_comparisons(study.frame("evaluate", "comparisons.parquet"), read_scores(study))
 
 
 def read_scores(study: Results) -> pl.DataFrame:

@@ -8,9 +8,9 @@ from pathlib import Path
 import polars as pl
 
 from valm.core.manifest import Manifest
-from valm.report import provenance
+from valm.report import paper_tables, provenance
 from valm.report.answers import counted_answers
-from valm.report.chapters.evaluate import read_scores
+from valm.report.chapters.evaluate import read_scores, read_tested
 from valm.report.chapters.ingest import COLOUR_NOTES
 from valm.report.comparisons import (
     CORRECTED,
@@ -21,7 +21,6 @@ from valm.report.comparisons import (
     Verdict,
     headline_rows,
     headlines,
-    read_comparisons,
 )
 from valm.report.costs import PHASES, rule_costs
 from valm.report.evidence import COLOUR_TASKS, Evidence, Score, Setting
@@ -76,6 +75,12 @@ def colour_differences(results: str | Path) -> Exhibit:
     found = _evidence(study, read_scores(study), CORRECTED).comparisons
     colour = [c for task in COLOUR_TASKS for c in found if c.task == task]
     return differences(colour) if colour else missing("tested differences on a colour task")
+
+
+def paper_table(results: str | Path, place: int) -> Exhibit:
+    """Table 2, 4 or 5 of the paper beside what is measured here."""
+    study = Results(Path(results))
+    return paper_tables.paper_table(place, read_scores(study), read_tested(study))
 
 
 def colour_confusion(results: str | Path) -> Exhibit:
@@ -188,7 +193,7 @@ def _notes_share(tokens: Manifest) -> float:
 
 def _evidence(study: Results, scores: pl.DataFrame, definition: str) -> Evidence:
     """Comparisons and pooled scores on each task's headline metric."""
-    tested = read_comparisons(study.frame("evaluate", "comparisons.parquet"), scores)
+    tested = read_tested(study)
     rows = (
         headline_rows(scores, definition).filter(pl.col("seed") == POOLED)
         if len(scores)
