@@ -155,11 +155,11 @@ KEYS: dict[str, Change] = {
             validate_every_steps=5,
             validation_tokens=256,
             metrics_every_steps=5,
-            checkpoint_every_steps=5,
             compile=True,
-            tracking="trackio",
         )
     ),
+    "train.checkpoint_every_steps": Change(5, set()),
+    "train.tracking": Change("trackio", set()),
     "evaluate.tasks": Change(
         ["shape"], SCORES, other_jobs=True
     ),

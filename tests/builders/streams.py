@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from valm.config.study import Study, merge, parse_study
-from valm.config.verbs import section_for
+from valm.config.verbs import aside_for, section_for
 from valm.core.atomic import write_array
 from valm.core.job import Job
 from valm.train.inputs import PictureFiles
@@ -97,5 +97,6 @@ def folder_of(folder: Path, name: str) -> Path:
 def training_job(model: str, seed: int = 1, changes: dict[str, Any] | None = None) -> Job:
     """A job of ``train-model`` under a small study with some keys changed."""
     study: Study = parse_study(merge(SMALL, changes or {}))
-    section = section_for(study, "train-model", model=model)
-    return Job("train-model", section, code="c0de", choices={"model": model, "seed": seed})
+    section, aside = section_for(study, "train-model", model=model), aside_for(study, "train-model")
+    choices = {"model": model, "seed": seed}
+    return Job("train-model", section, code="c0de", choices=choices, aside=aside)

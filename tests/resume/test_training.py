@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -201,6 +202,32 @@ def test_float32_goes_on_exactly(
         at_step(7, fail, patch)
         train(streams, tmp_path / "out", changes=changes)
     assert_same(train(streams, tmp_path / "out", changes=changes), expected)
+
+
+def test_how_a_training_is_saved_and_shown_changes_no_bit(
+    streams: Streams,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Killed, it goes on with other checkpoints and a tracking service, in the same work folder."""
+    changes = {"models": DROPOUT}
+    expected = undisturbed(streams, tmp_path / "undisturbed", monkeypatch, changes)
+    assert killed_child(tmp_path, at_step=6) == -signal.SIGKILL
+    shown: list[int] = []
+    service = SimpleNamespace(
+        init=lambda **_: None, log=lambda _, step: shown.append(step), finish=lambda: None
+    )
+    monkeypatch.setitem(sys.modules, "trackio", service)
+    otherwise = {"train": {"checkpoint_every_steps": 5, "tracking": "trackio"}}
+    with caplog.at_level("INFO", "valm"):
+        output = train(streams, tmp_path / "out", changes=changes | otherwise)
+    assert "going on from step 4 of 12" in caplog.text
+    assert shown == [2, 4, 6, 8, 10, 12]
+    assert_same(output, expected)
+    assert {file.name for file in output.parent.iterdir()} == {
+        "model.json", "model.manifest.json", "model.safetensors", "metrics.jsonl",
+    }  # fmt: skip
 
 
 def same_bits(first: Any, second: Any) -> bool:

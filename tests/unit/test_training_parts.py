@@ -255,7 +255,7 @@ def test_curves_show_the_whole_history_after_going_on(tmp_path: Path) -> None:
     assert [row["valid_loss"] for row in rows] == ["", "", "2.0", "2.0"]
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events = EventAccumulator(str(tmp_path))
     events.Reload()
     assert [event.step for event in events.Scalars("loss")] == [1, 2, 3, 4]
     assert [event.step for event in events.Scalars("valid_loss")] == [3, 4]

@@ -99,7 +99,7 @@ ASKED = [key for key, change in KEYS.items() if change.other_jobs] + [
     "seed", "ingest.mirror", "ingest.pictures.storage.side_pixels", "ingest.text.split.valid_fraction",
     "embed.features.precision", "embed.encoder.params", "retrieve.top_k", "retrieve.recall.queries",
     "retrieve.indices[].recall_floor", "retrieve.indices[].nprobe", "models.variants[].pictures",
-    "train.steps", "evaluate.controls", "evaluate.statistics.confidence", "report.prompts",
+    "train.steps", "train.tracking", "evaluate.controls", "evaluate.statistics.confidence", "report.prompts",
 ]  # fmt: skip
 
 
@@ -123,6 +123,14 @@ def test_a_key_reruns_what_reads_it(finished: Checkout, key: str) -> None:
     words = setting(change.at or key, change.value)
     pairs = NO_PAIRS if key.startswith("models.variants") else []
     assert set(finished.to_be_run(*words, *pairs)) == change.rules
+
+
+@pytest.mark.slow
+def test_a_key_that_changes_no_result_reaches_its_job_all_the_same(finished: Checkout) -> None:
+    another = "results/studies/tiny/train/gpt2_star/seed7/model.manifest.json"
+    run = finished.snakemake(another, *setting("train.tracking", "wandb"))
+    assert run.returncode != 0
+    assert "the package 'wandb' is not installed" in run.stdout
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from valm.cli.plugin_modules import plugin_modules
 from valm.cli.registries import REGISTRIES
 from valm.config.plugins import check_plugins
 from valm.config.study import parse_study
-from valm.config.verbs import code_for, section_for
+from valm.config.verbs import ASIDE, aside_for, code_for, section_for
 from valm.core.digest import canonical_json
 from valm.errors import ConfigError
 from valm.ingest.sources import source_named
@@ -39,6 +39,7 @@ def read_study():
 
 STUDY = read_study()
 os.environ.setdefault("VALM_PLAIN_PROGRESS", "1")  # jobs that run side by side share a terminal
+os.environ[ASIDE] = canonical_json(aside_for(STUDY))  # not by params: it changes no result
 if STUDY.ingest.mirror:
     # Not by params: where a verified file came from changes no result.
     os.environ.setdefault("VALM_MIRROR", STUDY.ingest.mirror)

@@ -11,7 +11,7 @@ import typer
 
 from valm.cli.plugin_modules import plugin_modules
 from valm.config.study import load_study
-from valm.config.verbs import section_for, verb_named
+from valm.config.verbs import ASIDE, aside_for, section_for, verb_named
 from valm.core.digest import digest_data
 from valm.core.fingerprint import module_digests
 from valm.core.job import Job
@@ -56,12 +56,13 @@ def open_job(
     nodes: dict[str, Any]
     if section:
         try:
-            nodes = json.loads(section)
+            nodes, aside = json.loads(section), json.loads(os.environ.get(ASIDE, "{}"))
         except json.JSONDecodeError as error:
-            raise ConfigError(f"--section is not JSON: {error}") from error
+            raise ConfigError(f"--section or {ASIDE} is not JSON: {error}") from error
     else:
-        nodes = section_for(load_study(config), verb, **choices)
+        study = load_study(config)
+        nodes, aside = section_for(study, verb, **choices), aside_for(study, verb)
     kind = read_manifest(encoder, "encoder").facts["encoder"] if encoder else None
     plugins = plugin_modules(verb, nodes, choices, kind)
     modules = module_digests([verb_named(verb).module, *plugins])
-    return Job(verb, nodes, code or digest_data(modules), choices, threads, modules)
+    return Job(verb, nodes, code or digest_data(modules), choices, threads, modules, aside)

@@ -32,7 +32,10 @@ def train_model(
     threads: Threads = 1,
     log: Log = None,
 ) -> None:
-    """Train one model with one seed; go on where a killed run of the same was."""
+    """Train one model with one seed; go on where a killed run of the same was.
+
+    TensorBoard's files and metrics.csv lie in a folder beside the log, without one in the work folder.
+    """
     from valm.train.fit import train_model as run
     from valm.train.inputs import TRAIN, VALID, PictureFiles
 
@@ -56,6 +59,7 @@ def train_model(
         tokens=tokens,
         pictures=pictures,
         output=output,
+        curves=log.with_suffix("") if log else None,
         resume_from=resume_from,
     )
 

@@ -31,7 +31,8 @@ README_HEADER = """\
 
 Generated from `src/valm/config` by `valm write-config`. A study file in `config/studies/` is merged over
 `config.yaml`: mappings are merged, lists and values replace. The last column names the verbs that read a key:
-changing it re-runs their rules and what depends on them, nothing else.
+changing it re-runs their rules and what depends on them, nothing else. A verb in brackets reads a key that changes
+no byte of what it makes: nothing runs again.
 
 | key | type | default | meaning | read by |
 |---|---|---|---|---|
@@ -95,10 +96,12 @@ def key_table() -> str:
     rows = []
     for path, field, default in all_keys():
         readers = [
-            name for name, verb in VERBS.items() if any(_covers(r, path) for r in verb.reads)
+            f"(`{name}`)" if path in verb.aside else f"`{name}`"
+            for name, verb in VERBS.items()
+            if any(_covers(r, path) for r in verb.reads)
         ]
         cells = [f"`{path}`", _type_name(field.annotation), default, field.description or ""]
-        rows.append("| " + " | ".join([*cells, ", ".join(f"`{r}`" for r in readers)]) + " |")
+        rows.append("| " + " | ".join([*cells, ", ".join(readers)]) + " |")
     return README_HEADER + "\n".join(rows) + "\n"
 
 

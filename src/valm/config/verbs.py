@@ -17,11 +17,18 @@ from valm.errors import ConfigError
 
 @dataclass(frozen=True)
 class Verb:
-    """One verb: where its code is and what it reads of the configuration."""
+    """One verb: where its code is and what it reads of the configuration.
+
+    Attributes:
+        reads: The nodes that its result depends on: they make its section.
+        aside: Keys below those nodes that change no byte of the result, but how its making is
+            watched and survives a kill: they stand in no section, so changing one re-runs nothing.
+    """
 
     phase: str
     module: str
     reads: tuple[str, ...] = ()
+    aside: tuple[str, ...] = ()
 
 
 VERBS: dict[str, Verb] = {
@@ -62,7 +69,10 @@ VERBS: dict[str, Verb] = {
         ("report.prompts", "retrieve.query", "retrieve.top_k"),
     ),
     "train-model": Verb(
-        "train", "valm.train.fit", ("models.trunk", "models.variants", "train", "seed")
+        "train",
+        "valm.train.fit",
+        ("models.trunk", "models.variants", "train", "seed"),
+        aside=("train.checkpoint_every_steps", "train.tracking"),
     ),
     "prepare-task": Verb("evaluate", "valm.evaluate.prepare", ("evaluate.samples",)),
     "illustrate-task": Verb(
@@ -86,6 +96,9 @@ VERBS: dict[str, Verb] = {
 
 # Verbs whose rules run on request only, or for what a study may list: the default study does without.
 ON_REQUEST = ("score-cell", "evaluate-baseline")
+
+# The variable by which the workflow hands all its jobs the keys that are read aside, as JSON.
+ASIDE = "VALM_ASIDE"
 
 # Lists of named entries of which a rule takes one: only that entry is in its section.
 CHOSEN_BY = {
@@ -119,7 +132,10 @@ def section_for(study: Study, verb: str, **choices: str | int) -> dict[str, Any]
         chosen = choices.get(CHOSEN_BY.get(path, ""))
         section[path] = node if chosen is None else [_entry_named(node, path, str(chosen))]
     if verb == "train-model":
-        section["train"] = {key: value for key, value in section["train"].items() if key != "seeds"}
+        left_out = {"train.seeds", *VERBS[verb].aside}
+        section["train"] = {
+            key: value for key, value in section["train"].items() if f"train.{key}" not in left_out
+        }
     if verb == "build-index":
         # The floor is what its recall is measured against; an index is the same with any.
         section["retrieve.indices"] = [
@@ -133,6 +149,13 @@ def section_for(study: Study, verb: str, **choices: str | int) -> dict[str, Any]
         if not study.models.named(str(choices["model"])).takes_controls:
             section["evaluate.controls"] = []
     return section
+
+
+def aside_for(study: Study, *verbs: str) -> dict[str, Any]:
+    """The keys that verbs read and that change no result, by dotted key path; of all if none."""
+    data = study.model_dump(mode="json")
+    keys = {key for verb in verbs or VERBS for key in verb_named(verb).aside}
+    return {key: _node_at(data, key) for key in sorted(keys)}
 
 
 def _node_at(data: Any, path: str) -> Any:

@@ -29,6 +29,7 @@ class Job:
         choices: What the rule's wildcards chose (a split, a model, a seed).
         threads: Threads that the job may use.
         modules: The digest of each module behind the job, for its manifest's recipe.
+        aside: Keys that the verb reads and that change no result, by dotted key path: in no digest.
     """
 
     verb: str
@@ -37,6 +38,7 @@ class Job:
     choices: Mapping[str, str | int] = field(default_factory=dict)
     threads: int = 1
     modules: Mapping[str, str] = field(default_factory=dict)
+    aside: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def config_digest(self) -> str:
@@ -45,7 +47,9 @@ class Job:
 
     def settings(self, path: str, model: type[M]) -> M:
         """The node at a key path, as its settings model."""
-        return model.model_validate(self.section[path])
+        prefix = f"{path}."
+        aside = {k.removeprefix(prefix): v for k, v in self.aside.items() if k.startswith(prefix)}
+        return model.model_validate({**self.section[path], **aside})
 
     def value(self, path: str, kind: type[Any] | Any) -> Any:
         """The leaf at a key path, validated as a type (``int``, ``list[str]``, ...)."""

@@ -1,14 +1,13 @@
 """The history as others show it: TensorBoard and CSV always, a tracking service if it is asked for.
 
-They lie beside the model while it trains. No manifest names them, for they hold times of this
-machine; what counts is ``metrics.jsonl``, from which a resumed run begins them again.
+They lie with the logs, not with the results: they hold names and times of this machine. What counts
+is ``metrics.jsonl``, from which a resumed run begins them again.
 """
 
 from __future__ import annotations
 
 import csv
 import importlib
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any, Protocol
 from valm.errors import ConfigError
 from valm.train.metrics import Line
 
-TABLE, EVENTS = "metrics.csv", "tensorboard"
+TABLE, EVENTS = "metrics.csv", "events.out.tfevents.*"
 PROJECT = "valm"
 
 
@@ -51,13 +50,14 @@ class Table:
 
 
 class TensorBoard:
-    """Event files under ``tensorboard/``: ``tensorboard --logdir results/train`` shows all models."""
+    """Event files: ``tensorboard --logdir logs/small/train_model`` shows all models."""
 
     def __init__(self, folder: Path):
         from torch.utils.tensorboard import SummaryWriter
 
-        shutil.rmtree(folder / EVENTS, ignore_errors=True)
-        self._writer: Any = SummaryWriter(str(folder / EVENTS), flush_secs=30)
+        for earlier in folder.glob(EVENTS):
+            earlier.unlink()
+        self._writer: Any = SummaryWriter(str(folder), flush_secs=30)
 
     def add(self, line: Line) -> None:
         """Write its numbers at its step."""
@@ -138,7 +138,7 @@ def open_curves(
     """The curves of one training.
 
     Args:
-        folder: The model's folder; None for a process that shows nothing.
+        folder: Where the files lie; None for a process that shows nothing.
         service: The tracking service, or "none".
         run: What is trained, in words.
         facts: Settings that the service shows.

@@ -36,6 +36,7 @@ def train_model(
     tokens: Path,
     pictures: PictureFiles | None,
     output: Path,
+    curves: Path | None = None,
     resume_from: Path | None = None,
 ) -> None:
     """Train a variant, from the newest checkpoint of a killed run if there is one.
@@ -46,6 +47,7 @@ def train_model(
         tokens: Manifest of the token streams.
         pictures: Neighbours and vectors; None for a variant that reads no pictures.
         output: ``model.manifest.json``.
+        curves: Folder for what shows the history while it grows; None: the work folder.
         resume_from: Another work folder, whose newest checkpoint is gone on from.
 
     Raises:
@@ -76,7 +78,7 @@ def train_model(
                 take_over(resume_from, work)
             tell_of_unfinished(work)
         what = f"training {model}, seed {seed}"
-        valid_loss = run_training(training, what, work, output.parent, process)
+        valid_loss = run_training(training, what, work, curves or work, process)
         if not process.leads:
             return
         if training.gathered is not None:
