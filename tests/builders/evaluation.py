@@ -11,7 +11,14 @@ import numpy as np
 import polars as pl
 from builders.encoders import FakeEncoder
 from builders.pictures import drawing, drawn_list
-from builders.retrieval import retrieve_job, unit_vectors, write_encoder, write_index, write_vectors
+from builders.retrieval import (
+    PRESET,
+    retrieve_job,
+    unit_vectors,
+    write_encoder,
+    write_index,
+    write_vectors,
+)
 from builders.task_files import task_files
 from builders.texts import make_tokenizer, make_tokens, write_source
 
@@ -35,7 +42,10 @@ from valm.train.saved_model import save_model
 CONTEXT = 24
 STUDY: dict[str, Any] = {
     "models": {"trunk": {"layers": 2, "width": 16, "heads": 2, "context_tokens": CONTEXT}},
-    "retrieve": {"query": {"window_tokens": 12, "stride_tokens": 6}, "top_k": 3},
+    "retrieve": {
+        "presets": [{"name": PRESET, "query": {"window_tokens": 12, "stride_tokens": 6}}],
+        "top_k": 3,
+    },
     "evaluate": {
         "controls": ["permuted", "zero", "none", "oracle"],
         "statistics": {"bootstrap_samples": 100},
@@ -97,7 +107,7 @@ class TinyStudy:
         output = self.folder / "pictures" / f"{task}.manifest.json"
         with patch.object(illustrate, "load_encoder", lambda manifest: self.fake):
             illustrate_task(
-                self.job("illustrate-task", task=task), request=request, pictures=self.pictures,
+                self.job("illustrate-task", preset=PRESET, task=task), request=request, pictures=self.pictures,
                 encoder=self.encoder, vectors=self.vectors, index=self.index, output=output,
             )  # fmt: skip
         return output

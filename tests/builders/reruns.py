@@ -47,6 +47,11 @@ class Change:
 
 
 BERT = {"name": "bert", "kind": "masked_lm", "checkpoint": "no-such-folder"}
+FIXED = {
+    "name": "fixed",
+    "query": {"window_tokens": 16, "stride_tokens": 8},
+    "index": "exact",
+}
 GPT2_STAR = {"name": "gpt2_star", "fusion": {"name": "none"}, "pictures": "none"}
 VALM = {"name": "valm", "fusion": {"name": "joint"}, "pictures": "retrieved"}
 EXACT = {"name": "exact", "factory": "Flat", "recall_floor": 0.99}
@@ -59,6 +64,20 @@ def indices(path: str, entry: dict[str, Any], rules: set[str], **more: Any) -> d
     """A row for a key of the index that is not searched."""
     change = Change([EXACT, entry], rules, at="retrieve.indices", **more)
     return {f"retrieve.indices[].{path}": change}
+
+
+def presets(path: str, entry: dict[str, Any], **more: Any) -> dict[str, Change]:
+    """A row for a key of the one preset."""
+    change = Change([entry], LOOKING_UP, at="retrieve.presets", **more)
+    return {f"retrieve.presets[].{path}": change}
+
+
+def queried(**values: Any) -> Iterator[tuple[str, Change]]:
+    """Rows for keys of the one preset's queries."""
+    for name, value in values.items():
+        yield from presets(
+            f"query.{name}", FIXED | {"query": FIXED["query"] | {name: value}}
+        ).items()
 
 
 def variants(path: str, entry: dict[str, Any], **more: Any) -> dict[str, Change]:
@@ -108,19 +127,21 @@ KEYS: dict[str, Change] = {
     "embed.features.precision": Change("float32", FEATURES),
     "embed.encoder.name": Change("open_clip", ENCODER, other_jobs=True),
     "embed.encoder.params": Change({"hidden_width": 32}, ENCODER),
-    "retrieve.query.scheme": Change("chunks", LOOKING_UP),
-    "retrieve.query.sequence_tokens": Change(256, LOOKING_UP),
-    "retrieve.query.window_tokens": Change(12, LOOKING_UP),
-    "retrieve.query.stride_tokens": Change(4, LOOKING_UP),
+    "retrieve.presets": Change(
+        [FIXED, FIXED | {"name": "parity"}], {"find_neighbours"} | RECALL, other_jobs=True
+    ),
+    **presets("name", FIXED | {"name": "parity"}, other_jobs=True),
+    **presets("index", FIXED | {"index": "ivf"}),
+    **dict(queried(scheme="chunks", sequence_tokens=256, window_tokens=12, stride_tokens=4)),
     "retrieve.indices": Change([EXACT], RECALL, other_jobs=True),
     **indices("name", IVF | {"name": "inverted"}, NOT_SEARCHED, other_jobs=True),
     **indices("factory", IVF | {"factory": "IVF2,Flat"}, NOT_SEARCHED),
     **indices("keys", IVF | {"keys": "raw"}, NOT_SEARCHED),
     **indices("similarity", IVF | {"similarity": "l2"}, NOT_SEARCHED),
+    **indices("pictures_fraction", IVF | {"pictures_fraction": 0.5}, NOT_SEARCHED),
     **indices("training_vectors", IVF | {"training_vectors": 50}, NOT_SEARCHED),
     **indices("nprobe", IVF | {"nprobe": 3}, NOT_SEARCHED),
     **indices("recall_floor", IVF | {"recall_floor": 0.1}, RECALL),
-    "retrieve.index": Change("ivf", LOOKING_UP - {"measure_recall"}, other_jobs=True),
     "retrieve.top_k": Change(2, LOOKING_UP),
     "retrieve.recall.queries": Change(50, RECALL),
     "retrieve.recall.at": Change([1, 2], RECALL),
@@ -135,6 +156,10 @@ KEYS: dict[str, Change] = {
     **variants("fusion.name", VALM | {"fusion": {"name": "none"}}),
     **variants("fusion.params", VALM | {"fusion": {"name": "joint", "params": {"scale": 2.0}}}),
     **variants("pictures", VALM | {"pictures": "random"}),
+    **variants("top_k", VALM | {"top_k": 2}),
+    "models.variants[].preset": Change(
+        [GPT2_STAR, VALM | {"preset": "fixed"}], set(), at="models.variants"
+    ),  # named, it is the one that is taken without
     "train.seeds": Change([1, 2], MODELS, other_jobs=True),
     **dict(
         trained(

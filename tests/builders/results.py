@@ -190,9 +190,9 @@ def _embed(root: Path) -> None:
 
 def _retrieve(root: Path) -> None:
     recall = [
-        {"index": "exact", "factory": "Flat", "nprobe": None, "recall": {"1": 1.0, "4": 1.0, "8": 1.0},
+        {"index": "exact", "preset": "fixed", "factory": "Flat", "nprobe": None, "recall": {"1": 1.0, "4": 1.0, "8": 1.0},
          "bytes_per_vector": 768, "queries_per_second": 21000.0, "queries": 2000},
-        {"index": "ivf_pq", "factory": "IVF64,PQ48x8", "nprobe": 16, "recall": {"1": 0.71, "4": 0.78, "8": 0.81},
+        {"index": "ivf_pq", "preset": "fixed", "factory": "IVF64,PQ48x8", "nprobe": 16, "recall": {"1": 0.71, "4": 0.78, "8": 0.81},
          "bytes_per_vector": 56, "queries_per_second": 48000.0, "queries": 2000},
     ]  # fmt: skip
     _write(root / "retrieve/recall.json", json.dumps(recall).encode())

@@ -16,9 +16,12 @@ from valm.retrieve.index import build_index
 TOKEN_SPLITS = ("train", "valid", "test")
 
 
+PRESET = "fixed"  # the default study's one
+
+
 def retrieve_job(verb: str, index: str | None = None, **retrieve: Any) -> Job:
     """A job of a verb of retrieve under the default study with some keys changed."""
-    choices = {} if index is None else {"index": index}
+    choices = {"preset": PRESET} if index is None else {"index": index}
     return Job(
         verb, section_for(parse_study({"retrieve": retrieve}), verb, **choices), "c0de", choices
     )

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import safetensors.torch
 import torch
-from builders.retrieval import unit_vectors, write_index
+from builders.retrieval import PRESET, unit_vectors, write_index
 from builders.texts import make_tokenizer, make_tokens, write_source
 
 from valm.config.study import parse_study
@@ -80,9 +80,10 @@ def make_trained(
     made, tower = _encoder(folder / "embed/encoder", encoder, size)
     vectors = _with_parents(_vectors(folder), [made, _picture_list(folder, [source])])
     index = write_index(folder / "retrieve/indices", vectors)
-    study = parse_study({"retrieve": {"top_k": TOP_K, "query": QUERY}})
-    choices = {"split": "train"}
-    neighbours = folder / "retrieve/neighbours/train.manifest.json"
+    presets = [{"name": PRESET, "query": QUERY}]
+    study = parse_study({"retrieve": {"top_k": TOP_K, "presets": presets}})
+    choices = {"preset": PRESET, "split": "train"}
+    neighbours = folder / "retrieve/neighbours" / PRESET / "train.manifest.json"
     Job("find-neighbours", section_for(study, "find-neighbours", **choices), "c0de", choices).finish(
         neighbours, kind="neighbours", rows=0, files=[], parents=[tokens, made, vectors, index],
         facts={"split": "train", "top_k": TOP_K},

@@ -8,7 +8,7 @@ from builders.retrieval import unit_vectors, write_index, write_vectors
 
 from valm.retrieve import index as index_module
 from valm.retrieve.index import Searcher
-from valm.retrieve.keys import PictureKeys, open_keys
+from valm.retrieve.keys import PictureKeys, drawn_pictures, open_keys
 from valm.retrieve.recall import Exact, recall_at
 
 
@@ -57,6 +57,25 @@ def test_raw_keys_and_squared_distances_are_brute_force(
     assert (recall_at(5, ids, queries, others) == 1) == (
         kind == "unit"
     )  # lengths change what is best
+
+
+@pytest.mark.parametrize("factory", ["Flat", "IVF8,Flat"])
+def test_a_share_of_the_pictures_is_searched_as_if_there_were_no_others(
+    tmp_path: Path, factory: str
+) -> None:
+    keys, queries = unit_vectors(500), unit_vectors(60, seed=1).astype(np.float32)
+    vectors = write_vectors(tmp_path, keys)
+    index = write_index(tmp_path, vectors, factory, 8, pictures_fraction=0.3)
+    searcher = Searcher(vectors, index)
+    drawn = drawn_pictures(500, 0.3, seed=1)
+    assert searcher.pictures == len(drawn) and searcher.table_rows == 500
+    exact = queries.astype(np.float64) @ keys[drawn].astype(np.float64).T
+    ids, _, mask = searcher.search(queries, 5)
+    assert np.array_equal(ids, drawn[np.argsort(-exact, axis=1)[:, :5]]) and mask.all()
+    part = Exact.of(open_keys(vectors, "unit", 0.3, 1), queries, 5, "inner_product")
+    whole = Exact.of(open_keys(vectors), queries, 5, "inner_product")
+    assert recall_at(5, ids, queries, part) == 1
+    assert recall_at(5, ids, queries, whole) < 0.5
 
 
 @pytest.mark.parametrize(("factory", "nprobe"), [("Flat", 1), ("IVF3,Flat", 1)])

@@ -89,6 +89,6 @@ def test_chunks_are_cut_out_of_the_models_inputs_and_windows_out_of_documents() 
 def test_chunks_of_another_vocabulary_or_length_are_refused_with_the_configuration(
     study: dict[str, object], message: str
 ) -> None:
-    chunks = {"retrieve": {"query": {"scheme": "chunks"}}}
+    chunks = {"retrieve": {"presets": [{"name": "parity", "query": {"scheme": "chunks"}}]}}
     with pytest.raises(ConfigError, match=message):
         check_plugins(parse_study(study | chunks), REGISTRIES)

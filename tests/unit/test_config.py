@@ -35,7 +35,11 @@ def test_every_shipped_study_is_valid() -> None:
     [
         ({"train": {"optimiser": {"learing_rate": 1}}}, "did you mean 'learning_rate'"),
         ({"retrive": {}}, "did you mean 'retrieve'"),
-        ({"retrieve": {"index": "hnsw"}}, "'hnsw' is not among"),
+        (
+            {"retrieve": {"presets": [{"name": "fixed", "index": "exct"}]}},
+            "'exct' of the preset 'fixed' is not among indices; did you mean 'exact'",
+        ),
+        ({"retrieve": {"presets": []}}, "retrieve.presets"),
         ({"retrieve": {"top_k": 0}}, "retrieve.top_k"),
         ({"models": {"trunk": {"width": 190}}}, "not a multiple of heads"),
         ({"models": {"variants": [{"name": "x", "fusoin": {}}]}}, "did you mean 'fusion'"),
@@ -53,6 +57,18 @@ def test_wrong_keys_and_values_are_named(data: dict[str, object], message: str) 
         ({"evaluate": {"tasks": ["color"]}}, r"evaluate.tasks.*did you mean 'colour'"),
         ({"evaluate": {"samples": {"shapes": 3}}}, r"evaluate.samples.*did you mean 'shape'"),
         ({"models": {"variants": [{"name": "a"}, {"name": "a"}]}}, "listed twice"),
+        (
+            {"retrieve": {"presets": [{"name": "a"}, {"name": "a"}]}},
+            "'a' is listed twice.*retrieve.presets",
+        ),
+        (
+            {"models": {"variants": [{"name": "a", "preset": "fixt"}]}},
+            "'a' reads the pictures of the preset 'fixt'.*did you mean 'fixed'",
+        ),
+        (
+            {"models": {"variants": [{"name": "a", "top_k": 5}]}},
+            "'a' reads 5 pictures a token, retrieve.top_k finds 4",
+        ),
         (
             {"models": {"variants": [{"name": "a", "pictures": "oracle"}]}},
             "'a' cannot be trained on the oracle's pictures",
@@ -79,8 +95,12 @@ def test_unreadable_files_are_config_errors(tmp_path: Path) -> None:
 
 
 def test_a_verb_is_handed_only_what_it_reads() -> None:
-    section = section_for(Study(), "find-neighbours", split="train")
-    assert set(section) == {"retrieve.query", "retrieve.top_k"}
+    study = parse_study({"retrieve": {"presets": [{"name": "fixed"}, {"name": "parity"}]}})
+    section = section_for(study, "find-neighbours", preset="parity", split="train")
+    assert set(section) == {"retrieve.presets", "retrieve.top_k"}
+    assert [preset["name"] for preset in section["retrieve.presets"]] == ["parity"]
+    with pytest.raises(ConfigError, match="did you mean 'parity'"):
+        section_for(study, "find-neighbours", preset="party")
 
 
 def test_training_one_model_reads_neither_the_others_nor_the_list_of_seeds() -> None:

@@ -35,7 +35,7 @@ def test_a_passage_gets_the_pictures_that_it_has_in_the_token_stream(study: Tiny
     requests, _ = read_requests(request)
     pictures = TaskPictures.read(study.illustrate("held_out_text", request))
     stream = TokenStream.open(study.tokens, "test")
-    query = Query.model_validate(STUDY["retrieve"]["query"])
+    query = Query.model_validate(STUDY["retrieve"]["presets"][0]["query"])
     states = next(iter(token_states(study.fake, stream.tokens, stream.documents, query)))
     expected = Neighbours.of(states, Searcher(study.vectors, study.index), 3)
     inside = np.ones(len(requests.tokens), bool)

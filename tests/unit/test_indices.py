@@ -9,6 +9,7 @@ from builders.retrieval import unit_vectors, write_index, write_vectors
 from valm.core.manifest import read_manifest
 from valm.errors import ConfigError, IntegrityError
 from valm.retrieve.index import Searcher
+from valm.retrieve.keys import drawn_pictures
 
 
 @pytest.mark.parametrize("factory", ["Flat", "IVF8,PQ4x6", "OPQ4,IVF8,PQ4x6"])
@@ -79,6 +80,17 @@ def test_raw_keys_need_as_many_norms_as_keys(tmp_path: Path) -> None:
     (tmp_path / "norms.npy").unlink()
     with pytest.raises(IntegrityError, match=r"missing .*norms\.npy.* run the study again"):
         write_index(tmp_path, vectors, keys="raw")
+
+
+def test_a_share_of_the_pictures_is_drawn_by_each_ones_hash() -> None:
+    shares = {share: drawn_pictures(20_000, share, seed=1) for share in (0.01, 0.5, 0.9, 1.0)}
+    for share, drawn in shares.items():  # four standard deviations
+        assert abs(len(drawn) - share * 20_000) <= 4 * (share * (1 - share) * 20_000) ** 0.5
+        assert set(shares[0.01]) <= set(drawn)
+    half = shares[0.5]
+    assert np.array_equal(drawn_pictures(900, 0.5, seed=1), half[half < 900])
+    other = drawn_pictures(20_000, 0.5, seed=2)
+    assert abs(len(np.intersect1d(half, other)) - 5_000) < 300  # neither seed knows of the other
 
 
 def test_an_index_of_other_vectors_is_refused(tmp_path: Path) -> None:

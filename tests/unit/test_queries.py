@@ -90,10 +90,18 @@ def test_nothing_asked_nothing_encoded() -> None:
 
 def test_windows_longer_than_the_encoder_reads_are_refused() -> None:
     tokens, offsets = stream([[1, 2, 3]])
-    with pytest.raises(ConfigError, match=r"retrieve\.query\.window_tokens.*at most 64"):
+    with pytest.raises(ConfigError, match=r"query\.window_tokens.*at most 64"):
         states_at(FakeEncoder(), tokens, offsets, np.arange(3), Query(window_tokens=65))
 
 
 def test_strides_that_leave_tokens_without_a_window_are_refused() -> None:
     with pytest.raises(ConfigError, match="would have no query"):
-        parse_study({"retrieve": {"query": {"window_tokens": 8, "stride_tokens": 9}}})
+        parse_study(
+            {
+                "retrieve": {
+                    "presets": [
+                        {"name": "fixed", "query": {"window_tokens": 8, "stride_tokens": 9}}
+                    ]
+                }
+            }
+        )

@@ -15,7 +15,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from builders.streams import make_streams
 
+from valm.config.models import Variant
 from valm.config.train import Optimiser
 from valm.core.atomic import require_writable, write_json
 from valm.errors import ConfigError, InputError, IntegrityError, ResumeError, SpaceError
@@ -24,6 +26,7 @@ from valm.retrieve.given import Given
 from valm.train.batches import Blocks, blocks_of_step, ordered_batches, prefetched, shuffled_batches
 from valm.train.checkpoint import newest_checkpoint
 from valm.train.curves import Curves, Table, TensorBoard, Tracking
+from valm.train.inputs import open_given
 from valm.train.metrics import Line, append_line, forget_after, read_lines
 from valm.train.optimiser import learning_rate_factor
 from valm.train.resumption import take_over, tell_of_unfinished
@@ -80,6 +83,18 @@ def test_a_batch_holds_the_next_tokens_and_the_pictures_of_those_read() -> None:
     assert batch.pictures is not None
     assert batch.pictures.ids is not None
     assert torch.equal(batch.pictures.ids[..., 1] - 100, batch.ids)
+
+
+def test_a_variant_may_read_fewer_pictures_than_were_found_and_no_more(tmp_path: Path) -> None:
+    manifest = make_streams(tmp_path, top_k=3).pictures.neighbours["train"]
+    valm = Variant(name="valm", pictures="retrieved")
+    whole = open_given(manifest, "train", valm, 20, seed=1)
+    part = open_given(manifest, "train", valm.model_copy(update={"top_k": 2}), 20, seed=1)
+    assert np.array_equal(part.mask, whole.mask[:, :2]) and part.mask.shape[1] == 2
+    assert part.ids is not None and whole.ids is not None
+    assert np.array_equal(part.ids, whole.ids[:, :2])
+    with pytest.raises(InputError, match=r"'valm' reads 4 pictures a token, the table holds 3"):
+        open_given(manifest, "train", valm.model_copy(update={"top_k": 4}), 20, seed=1)
 
 
 def test_a_table_on_the_disk_gives_the_same_pictures_as_one_in_memory() -> None:

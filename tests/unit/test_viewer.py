@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,6 +48,17 @@ def test_words_compared_are_shares_of_their_sum(client: TestClient) -> None:
         assert sum(word["probability"] for word in model["compared"]) == pytest.approx(1, abs=1e-5)
         likeliest = [word["probability"] for word in model["likeliest"]]
         assert likeliest == sorted(likeliest, reverse=True)
+
+
+def test_a_model_that_reads_fewer_pictures_looks_at_the_first_ones_only(tmp_path: Path) -> None:
+    study = DrawnStudy(tmp_path)
+    study.voices = tuple(replace(voice, top_k=2) for voice in study.voices)
+    client = TestClient(make_app(study), base_url="http://localhost")  # type: ignore[arg-type]
+    told = asked(client, [])
+    pictures = told["tokens"][-1]["pictures"]
+    assert ["valm:own" in picture["weights"] for picture in pictures] == [True, True, False]
+    unread = {"token": len(told["tokens"]) - 1, "place": TOP_K - 1, "picture": None}
+    assert by_key(asked(client, [unread])) == by_key(told)
 
 
 def test_an_exchange_moves_only_who_looks_at_retrieved_pictures(client: TestClient) -> None:

@@ -23,7 +23,7 @@ from valm.core.fingerprint import modules_behind
 
 FILES = [ROOT / "config.yaml", ROOT / "config/studies/tiny.yaml"]
 TINY = merge(*(yaml.safe_load(file.read_text(encoding="utf-8")) for file in FILES))
-CHOICES = ("source", "index", "split", "model", "seed", "task")
+CHOICES = ("source", "index", "preset", "split", "model", "seed", "task")
 
 
 @pytest.fixture(scope="module")

@@ -161,7 +161,7 @@ def test_explain_names_the_key_and_the_way_to_the_target(finished: Checkout) -> 
     assert fresh.returncode == 0 and "nothing to do" in fresh.stdout
     words = valm(finished, "explain", target, *tiny, *setting("retrieve.top_k", 2)).stdout
     assert "retrieve.top_k: 4 -> 2" in words
-    assert "neighbours/train.manifest.json, which is made again" in words
+    assert "neighbours/fixed/train.manifest.json, which is made again" in words
     assert "gpt2_star" not in words and "3 jobs" in words
     unknown = valm(finished, "explain", "results/nothing.json", *tiny)
     assert unknown.returncode == 2 and "Traceback" not in unknown.stdout
@@ -179,7 +179,7 @@ def test_explain_names_the_module_and_the_missing_file(finished: Checkout) -> No
         file.write_text(text, encoding="utf-8")
     assert "the module valm.retrieve.queries has changed" in words
     assert "valm.retrieve.index" not in words and "Writing the report" in words
-    table = finished.results / "retrieve/neighbours/valid.ids.npy"
+    table = finished.results / "retrieve/neighbours/fixed/valid.ids.npy"
     name = table.relative_to(finished.folder).as_posix()
     aside = table.rename(table.with_suffix(".aside"))
     try:

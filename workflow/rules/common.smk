@@ -38,6 +38,7 @@ def read_study():
 
 
 STUDY = read_study()
+SHOWN_PRESET = STUDY.retrieve.presets[0].name  # whose pictures of a few prompts are shown
 os.environ.setdefault("VALM_PLAIN_PROGRESS", "1")  # jobs that run side by side share a terminal
 os.environ[ASIDE] = canonical_json(aside_for(STUDY))  # not by params: it changes no result
 if STUDY.ingest.mirror:
@@ -54,6 +55,7 @@ pathvars:
 wildcard_constraints:
     source=r"[a-z0-9_]+",
     index=r"[A-Za-z0-9_]+",
+    preset=r"[a-z0-9_]+",
     split=r"train|valid|test",
     model=r"[a-z0-9_]+",
     baseline=r"[a-z0-9_]+",
@@ -61,9 +63,11 @@ wildcard_constraints:
     task=r"[a-z0-9_]+",
 
 
-def section(verb):
+def section(verb, **choices):
     """A params function: the configuration nodes that a verb reads, as JSON, for a job's wildcards."""
-    return lambda wildcards: canonical_json(section_for(STUDY, verb, **dict(wildcards.items())))
+    return lambda wildcards: canonical_json(
+        section_for(STUDY, verb, **choices, **dict(wildcards.items()))
+    )
 
 
 def code(verb):
@@ -144,15 +148,37 @@ def index_names():
     return [index.name for index in STUDY.retrieve.indices]
 
 
+def preset_names():
+    """All presets of the study."""
+    return [preset.name for preset in STUDY.retrieve.presets]
+
+
+def searched_index(pattern, preset=None):
+    """The files of the index that a preset searches: a job's own, or the one that is named."""
+
+    def files(wildcards):
+        chosen = STUDY.retrieve.preset_named(preset or wildcards.preset)
+        return expand(pattern, index=chosen.index)
+
+    return files
+
+
+def preset_of(wildcards):
+    """The name of the preset whose pictures a model is given."""
+    return STUDY.retrieve.preset_named(STUDY.models.named(wildcards.model).preset).name
+
+
 def picture_inputs(wildcards):
     """The pictures of every token, for a model that is given any."""
     if STUDY.models.named(wildcards.model).pictures == "none":
         return {}
-    neighbours = rules.find_neighbours.output
+    neighbours, preset = rules.find_neighbours.output, preset_of(wildcards)
     return {
-        "neighbours_train": neighbours.manifest.format(split="train"),
-        "neighbours_valid": neighbours.manifest.format(split="valid"),
-        "neighbours_data": ancient(expand(neighbours.data, split=["train", "valid"])),
+        "neighbours_train": neighbours.manifest.format(preset=preset, split="train"),
+        "neighbours_valid": neighbours.manifest.format(preset=preset, split="valid"),
+        "neighbours_data": ancient(
+            expand(neighbours.data, preset=preset, split=["train", "valid"])
+        ),
         "vectors": rules.embed_pictures.output.manifest,
         "vectors_data": ancient(rules.embed_pictures.output.data),
     }
@@ -163,7 +189,11 @@ def shown_inputs(wildcards):
     if STUDY.models.named(wildcards.model).pictures == "none":
         return {}
     return {
-        "pictures": rules.illustrate_task.output.manifest,
+        "pictures": expand(
+            rules.illustrate_task.output.manifest,
+            preset=preset_of(wildcards),
+            task=wildcards.task,
+        ),
         "vectors": rules.embed_pictures.output.manifest,
         "vectors_data": ancient(rules.embed_pictures.output.data),
     }

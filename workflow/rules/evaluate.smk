@@ -39,28 +39,28 @@ rule illustrate_task:
         encoder=rules.make_encoder.output.manifest,
         vectors=rules.embed_pictures.output.manifest,
         vectors_data=ancient(rules.embed_pictures.output.data),
-        index=expand(rules.build_index.output.manifest, index=STUDY.retrieve.index),
-        index_data=ancient(expand(rules.build_index.output.data, index=STUDY.retrieve.index)),
+        index=searched_index(rules.build_index.output.manifest),
+        index_data=ancient(searched_index(rules.build_index.output.data)),
     output:
-        manifest="<results>/evaluate/pictures/{task}.manifest.json",
+        manifest="<results>/evaluate/pictures/{preset}/{task}.manifest.json",
     params:
         section=section("illustrate-task"),
         code=code("illustrate-task"),
     log:
-        "<logs>/illustrate_task/{task}.log",
+        "<logs>/illustrate_task/{preset}/{task}.log",
     benchmark:
-        "<benchmarks>/illustrate_task/{task}.tsv"
+        "<benchmarks>/illustrate_task/{preset}/{task}.tsv"
     conda:
         "../../envs/evaluate.yaml"
     message:
-        "Finding the pictures of every token of the task {wildcards.task}"
+        "Finding the pictures of every token of the task {wildcards.task}, preset {wildcards.preset}"
     threads: 1
     resources:
         mem_mb=3000,
     shell:
-        "python -m valm illustrate-task --task {wildcards.task} --request {input.request}"
-        " --pictures {input.pictures} --encoder {input.encoder} --vectors {input.vectors}"
-        " --index {input.index} --output {output.manifest}"
+        "python -m valm illustrate-task --task {wildcards.task} --preset {wildcards.preset}"
+        " --request {input.request} --pictures {input.pictures} --encoder {input.encoder}"
+        " --vectors {input.vectors} --index {input.index} --output {output.manifest}"
         " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
 
 

@@ -68,12 +68,12 @@ rule find_neighbours:
         encoder=rules.make_encoder.output.manifest,
         vectors=rules.embed_pictures.output.manifest,
         vectors_data=ancient(rules.embed_pictures.output.data),
-        index=expand(rules.build_index.output.manifest, index=STUDY.retrieve.index),
-        index_data=ancient(expand(rules.build_index.output.data, index=STUDY.retrieve.index)),
+        index=searched_index(rules.build_index.output.manifest),
+        index_data=ancient(searched_index(rules.build_index.output.data)),
     output:
-        manifest="<results>/retrieve/neighbours/{split}.manifest.json",
+        manifest="<results>/retrieve/neighbours/{preset}/{split}.manifest.json",
         data=multiext(
-            "<results>/retrieve/neighbours/{split}",
+            "<results>/retrieve/neighbours/{preset}/{split}",
             ".ids.npy",
             ".scores.npy",
             ".mask.npy",
@@ -83,20 +83,20 @@ rule find_neighbours:
         section=section("find-neighbours"),
         code=code("find-neighbours"),
     log:
-        "<logs>/find_neighbours/{split}.log",
+        "<logs>/find_neighbours/{preset}/{split}.log",
     benchmark:
-        "<benchmarks>/find_neighbours/{split}.tsv"
+        "<benchmarks>/find_neighbours/{preset}/{split}.tsv"
     conda:
         "../../envs/retrieve.yaml"
     message:
-        "Finding the pictures of every token of {wildcards.split}"
+        "Finding the pictures of every token of {wildcards.split}, preset {wildcards.preset}"
     threads: 2
     resources:
         mem_mb=4000,
     shell:
-        "python -m valm find-neighbours --split {wildcards.split} --tokens {input.tokens}"
-        " --encoder {input.encoder} --vectors {input.vectors} --index {input.index}"
-        " --output {output.manifest}"
+        "python -m valm find-neighbours --preset {wildcards.preset} --split {wildcards.split}"
+        " --tokens {input.tokens} --encoder {input.encoder} --vectors {input.vectors}"
+        " --index {input.index} --output {output.manifest}"
         " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
 
 
@@ -107,14 +107,15 @@ rule show_pictures:
         encoder=rules.make_encoder.output.manifest,
         vectors=rules.embed_pictures.output.manifest,
         vectors_data=ancient(rules.embed_pictures.output.data),
-        index=expand(rules.build_index.output.manifest, index=STUDY.retrieve.index),
-        index_data=ancient(expand(rules.build_index.output.data, index=STUDY.retrieve.index)),
+        index=searched_index(rules.build_index.output.manifest, SHOWN_PRESET),
+        index_data=ancient(searched_index(rules.build_index.output.data, SHOWN_PRESET)),
     output:
         manifest="<results>/retrieve/prompts.manifest.json",
         data=["<results>/retrieve/prompts.json"],
     params:
-        section=section("show-pictures"),
+        section=section("show-pictures", preset=SHOWN_PRESET),
         code=code("show-pictures"),
+        preset=SHOWN_PRESET,
     log:
         "<logs>/show_pictures.log",
     benchmark:
@@ -128,12 +129,17 @@ rule show_pictures:
         mem_mb=2000,
     shell:
         "python -m valm show-pictures --tokenizer {input.tokenizer} --encoder {input.encoder}"
-        " --vectors {input.vectors} --index {input.index} --output {output.manifest}"
+        " --vectors {input.vectors} --index {input.index} --preset {params.preset}"
+        " --output {output.manifest}"
         " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
 
 
 rule retrieve:
     input:
-        expand(rules.find_neighbours.output.manifest, split=["train", "valid"]),
+        expand(
+            rules.find_neighbours.output.manifest,
+            preset=preset_names(),
+            split=["train", "valid"],
+        ),
         rules.measure_recall.output.manifest,
         rules.show_pictures.output.manifest,

@@ -42,6 +42,7 @@ def prepare_task(
 
 def illustrate_task(
     task: TaskName,
+    preset: Annotated[str, typer.Option(help="Name of the preset in retrieve.presets.")],
     request: Request,
     pictures: Annotated[Path, typer.Option(help="Manifest of the picture list.")],
     encoder: Annotated[Path, typer.Option(help="Manifest of the encoder.")],
@@ -59,7 +60,7 @@ def illustrate_task(
 
     job = open_job(
         "illustrate-task", section=section, config=config, code=code, threads=threads, log=log,
-        encoder=encoder, task=task,
+        encoder=encoder, preset=preset, task=task,
     )  # fmt: skip
     run(
         job, request=request, pictures=pictures, encoder=encoder, vectors=vectors, index=index,

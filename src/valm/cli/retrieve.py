@@ -13,6 +13,7 @@ Output = Annotated[Path, typer.Option(help="Manifest to write.")]
 Vectors = Annotated[Path, typer.Option(help="Manifest of the picture vectors.")]
 Encoder = Annotated[Path, typer.Option(help="Manifest of the encoder.")]
 Tokens = Annotated[Path, typer.Option(help="Manifest of the token streams.")]
+PresetName = Annotated[str, typer.Option(help="Name of the preset in retrieve.presets.")]
 SearchedIndex = Annotated[Path, typer.Option(help="Manifest of the index that is searched.")]
 
 
@@ -69,6 +70,7 @@ def measure_recall(
 
 
 def find_neighbours(
+    preset: PresetName,
     split: Annotated[str, typer.Option(help="train, valid or test.")],
     tokens: Tokens,
     encoder: Encoder,
@@ -90,6 +92,7 @@ def find_neighbours(
         threads=threads,
         log=log,
         encoder=encoder,
+        preset=preset,
         split=split,
     )
     from valm.retrieve.neighbours import find_neighbours as run
@@ -111,6 +114,10 @@ def show_pictures(
     vectors: Vectors,
     index: SearchedIndex,
     output: Output,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="Name of the preset in retrieve.presets; by default the first."),
+    ] = None,
     prompt: Annotated[
         list[str] | None, typer.Option(help="A text, in place of report.prompts.")
     ] = None,
@@ -130,6 +137,7 @@ def show_pictures(
         log=log,
         encoder=encoder,
         prompts="\n".join(prompt or []),
+        **({} if preset is None else {"preset": preset}),
     )
     from valm.retrieve.explain import show_pictures as run
 

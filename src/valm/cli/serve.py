@@ -19,6 +19,9 @@ def serve(
     seed: Annotated[
         int | None, typer.Option(help="Seed of the models that are asked; by default the first.")
     ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Preset that pictures are found by; by default the first.")
+    ] = None,
     config: ConfigFiles = DEFAULT_CONFIG,
     log: Log = None,
 ) -> None:
@@ -29,7 +32,7 @@ def serve(
     from valm.serve.app import LOOPBACK, make_app
     from valm.serve.open_study import OpenStudy
 
-    app = make_app(OpenStudy(checked_study(config), seed), (*LOOPBACK, host))
+    app = make_app(OpenStudy(checked_study(config), seed, preset), (*LOOPBACK, host))
     logger.info("the viewer: http://%s:%d/ (end with Ctrl-C)", host, port)
     uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False)
 

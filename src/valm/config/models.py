@@ -40,6 +40,12 @@ class Variant(Settings):
     pictures: str = Field(
         "none", description="What it is given in training: a registered picture control."
     )
+    preset: str | None = Field(
+        None, description="The preset of retrieve.presets whose pictures it reads; null: the first."
+    )
+    top_k: int | None = Field(
+        None, ge=1, description="Pictures per token, of those found; null: retrieve.top_k."
+    )
 
     @property
     def takes_controls(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from valm.config.retrieve import Preset
 from valm.config.study import Study
 from valm.core.registry import Registry, did_you_mean
 from valm.errors import ConfigError
@@ -48,30 +49,53 @@ def check_plugins(study: Study, registries: Mapping[str, Registry[object]]) -> S
     baselines = [baseline.name for baseline in study.evaluate.baselines]
     _check_unique("models.variants and evaluate.baselines", [*models, *baselines])
     _check_unique("retrieve.indices", [index.name for index in study.retrieve.indices])
+    _check_unique("retrieve.presets", [preset.name for preset in study.retrieve.presets])
     for path in ("ingest.pictures.sources", "ingest.text.sources", "evaluate.tasks"):
         _check_unique(path, named_plugins(study)[path])
     _check_training_pictures(study)
+    _check_presets(study)
     _check_comparisons(study)
-    _check_chunks(study)
+    for preset in study.retrieve.presets:
+        _check_chunks(study, preset)
     return study
 
 
-def _check_chunks(study: Study) -> None:
+def _check_presets(study: Study) -> None:
+    """Every variant reads the tables of a preset, and no more pictures than they hold."""
+    presets = [preset.name for preset in study.retrieve.presets]
+    for variant in study.models.variants:
+        if variant.preset is not None and variant.preset not in presets:
+            raise ConfigError(
+                f"{variant.name!r} reads the pictures of the preset {variant.preset!r},"
+                " which is not in retrieve.presets",
+                where="models.variants[].preset",
+                cure=did_you_mean(variant.preset, presets),
+            )
+        if variant.top_k is not None and variant.top_k > study.retrieve.top_k:
+            raise ConfigError(
+                f"{variant.name!r} reads {variant.top_k} pictures a token,"
+                f" retrieve.top_k finds {study.retrieve.top_k}",
+                where="models.variants[].top_k",
+                cure="lower it, or raise retrieve.top_k",
+            )
+
+
+def _check_chunks(study: Study, preset: Preset) -> None:
     """Chunks are cut at CLIP's punctuation, out of the language model's inputs."""
-    query, kind = study.retrieve.query, study.ingest.tokenizer.kind
+    query, kind = preset.query, study.ingest.tokenizer.kind
     if query.scheme != "chunks":
         return
     if not kind.startswith("clip"):
         raise ConfigError(
             f"the scheme 'chunks' cuts at CLIP's punctuation, the vocabulary is {kind!r}",
-            where="retrieve.query.scheme",
+            where=f"retrieve.presets[{preset.name}].query.scheme",
             cure="set it to windows, or ingest.tokenizer.kind to clip or clip_fairseq",
         )
     context = study.models.trunk.context_tokens
     if query.sequence_tokens != context:
         raise ConfigError(
             f"inputs of {query.sequence_tokens} tokens are cut into chunks, the trunk reads {context}",
-            where="retrieve.query.sequence_tokens",
+            where=f"retrieve.presets[{preset.name}].query.sequence_tokens",
             cure=f"set it to {context}, models.trunk.context_tokens",
         )
 

@@ -1,4 +1,4 @@
-"""Settings of retrieve: queries, indices, recall, and the K pictures of every token."""
+"""Settings of retrieve: queries, indices, presets, recall, and the K pictures of every token."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from valm.config.base import Settings
+from valm.core.registry import did_you_mean
+from valm.errors import ConfigError
 
 
 class Query(Settings):
@@ -44,6 +46,9 @@ class Index(Settings):
     similarity: Literal["inner_product", "l2"] = Field(
         "inner_product", description="'inner_product', or squared distance: 'l2'."
     )
+    pictures_fraction: float = Field(
+        1.0, gt=0, le=1, description="Share of the image base that it holds, drawn by hash."
+    )
     training_vectors: int | None = Field(
         None, ge=1, description="Keys that k-means is trained on, drawn at random; null = all."
     )
@@ -51,6 +56,18 @@ class Index(Settings):
     recall_floor: float = Field(
         0.0, ge=0, le=1, description="The study fails if recall@top_k falls below this."
     )
+
+
+class Preset(Settings):
+    """One way to find the pictures of every token, with tables of its own.
+
+    The published system and a corrected one differ in how a query is formed and in what is searched;
+    as two presets of one study, models of both are trained and asked side by side.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9_]+$", description="Name in results and in variants.")
+    query: Query = Field(default_factory=Query, description="Queries.")
+    index: str = Field("exact", description="The index that neighbours are taken from.")
 
 
 class Recall(Settings):
@@ -63,7 +80,6 @@ class Recall(Settings):
 class Retrieve(Settings):
     """Indices, recall, and the K pictures of every token."""
 
-    query: Query = Field(default_factory=Query, description="Queries.")
     indices: list[Index] = Field(
         [
             Index(name="exact", factory="Flat", recall_floor=0.999),
@@ -71,13 +87,37 @@ class Retrieve(Settings):
         ],
         description="Indices that are built and compared.",
     )
-    index: str = Field("exact", description="The index that neighbours are taken from.")
+    presets: list[Preset] = Field(
+        [Preset(name="fixed")],
+        min_length=1,
+        description="Ways to find pictures; a variant is given the pictures of one.",
+    )
     top_k: int = Field(4, ge=1, le=64, description="Pictures per token (K).")
     recall: Recall = Field(default_factory=Recall, description="Recall report.")
 
+    def preset_named(self, name: str | None) -> Preset:
+        """The preset of a name; without one, the first.
+
+        Raises:
+            ConfigError: There is no such preset.
+        """
+        for preset in self.presets:
+            if name in (None, preset.name):
+                return preset
+        names = [preset.name for preset in self.presets]
+        raise ConfigError(
+            f"there is no preset {name!r}",
+            where="retrieve.presets",
+            cure=did_you_mean(str(name), names),
+        )
+
     @model_validator(mode="after")
-    def _index_is_built(self) -> Retrieve:
+    def _indices_are_built(self) -> Retrieve:
         names = [index.name for index in self.indices]
-        if self.index not in names:
-            raise ValueError(f"index {self.index!r} is not among indices: {', '.join(names)}")
+        for preset in self.presets:
+            if preset.index not in names:
+                raise ValueError(
+                    f"the index {preset.index!r} of the preset {preset.name!r} is not among indices;"
+                    f" {did_you_mean(preset.index, names)}"
+                )
         return self

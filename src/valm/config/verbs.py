@@ -58,15 +58,15 @@ VERBS: dict[str, Verb] = {
     "measure-recall": Verb(
         "retrieve",
         "valm.retrieve.recall",
-        ("retrieve.query", "retrieve.recall", "retrieve.indices", "retrieve.top_k", "seed"),
+        ("retrieve.presets", "retrieve.recall", "retrieve.indices", "retrieve.top_k", "seed"),
     ),
     "find-neighbours": Verb(
-        "retrieve", "valm.retrieve.neighbours", ("retrieve.query", "retrieve.top_k")
+        "retrieve", "valm.retrieve.neighbours", ("retrieve.presets", "retrieve.top_k")
     ),
     "show-pictures": Verb(
         "retrieve",
         "valm.retrieve.explain",
-        ("report.prompts", "retrieve.query", "retrieve.top_k"),
+        ("report.prompts", "retrieve.presets", "retrieve.top_k"),
     ),
     "train-model": Verb(
         "train",
@@ -76,7 +76,7 @@ VERBS: dict[str, Verb] = {
     ),
     "prepare-task": Verb("evaluate", "valm.evaluate.prepare", ("evaluate.samples",)),
     "illustrate-task": Verb(
-        "evaluate", "valm.evaluate.illustrate", ("retrieve.query", "retrieve.top_k")
+        "evaluate", "valm.evaluate.illustrate", ("retrieve.presets", "retrieve.top_k")
     ),
     "evaluate-model": Verb(
         "evaluate",
@@ -103,6 +103,7 @@ ASIDE = "VALM_ASIDE"
 # Lists of named entries of which a rule takes one: only that entry is in its section.
 CHOSEN_BY = {
     "retrieve.indices": "index",
+    "retrieve.presets": "preset",
     "models.variants": "model",
     "evaluate.baselines": "baseline",
 }
@@ -136,6 +137,12 @@ def section_for(study: Study, verb: str, **choices: str | int) -> dict[str, Any]
         section["train"] = {
             key: value for key, value in section["train"].items() if f"train.{key}" not in left_out
         }
+    if "models.variants" in section:
+        # The pictures of which preset it is given is a matter of its inputs.
+        section["models.variants"] = [
+            {key: value for key, value in entry.items() if key != "preset"}
+            for entry in section["models.variants"]
+        ]
     if verb == "build-index":
         # The floor is what its recall is measured against; an index is the same with any.
         section["retrieve.indices"] = [

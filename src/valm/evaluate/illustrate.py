@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from valm.config.retrieve import Query
+from valm.config.retrieve import Preset
 from valm.core.atomic import write_array
 from valm.core.job import Job
 from valm.core.manifest import read_manifest
@@ -85,11 +85,12 @@ def illustrate_task(
         job.finish(output, kind=KIND, rows=0, files=[], parents=parents)
         return
     requests, items = read_requests(request)
+    (preset,) = job.value("retrieve.presets", list[Preset])
     found = look_up(
         _documents(requests),
         load_encoder(encoder),
         Searcher(vectors, index),
-        job.settings("retrieve.query", Query),
+        preset.query,
         job.value("retrieve.top_k", int),
     )
     ids, values = (np.concatenate([getattr(f, name) for f in found]) for name in ("ids", "values"))

@@ -136,7 +136,7 @@ def _answers(
 ) -> pl.DataFrame:
     """One model's answers under one control, a row a request (or a passage and context)."""
     model, info = load_model(path)
-    reader = _reader(job, model, variant.pictures if control == OWN else control, shown)
+    reader = _reader(job, model, variant, control, shown)
     context = int(job.section["models.trunk"]["context_tokens"])
     labels = {"seed": pl.lit(int(info["seed"])), "control": pl.lit(control)}
     if len(asked.requests.choices):
@@ -159,13 +159,16 @@ def choice_columns(reader: Speaker, requests: Requests, context: int) -> dict[st
     }
 
 
-def _reader(job: Job, model: LanguageModel, pictures: str, shown: Shown | None) -> Reader:
+def _reader(
+    job: Job, model: LanguageModel, variant: Variant, control: str, shown: Shown | None
+) -> Reader:
     """The model with its pictures; of a table of any size only the rows that are given are read."""
     if shown is None:
         return Reader(model, None, torch.empty(0, 0))
     values = np.load(shown.vectors.with_name("values.npy"), mmap_mode="r", allow_pickle=False)
     found = TaskPictures.read(shown.pictures)
-    ids = found.own if pictures == ORACLE else found.ids
+    ids = (found.own if control == ORACLE else found.ids)[:, : variant.top_k]
+    pictures = variant.pictures if control == OWN else control
     return Reader.shown(model, pictures, ids, found.values, values, job.seed)
 
 

@@ -21,7 +21,7 @@ from valm.retrieve.index import KIND as INDEX_KIND
 LOADER = Path(__file__).with_name("valm_retriever.py")
 # The one encoder whose text tower is the study's own and small enough to carry.
 CARRIED = "two_tower"
-QUERY = "retrieve.query"
+PRESETS = "retrieve.presets"
 TOWER, BLOCKS = "towers.text.transformer.", "transformer.resblocks."
 SHOWN = ["id", "name", "caption", "source", "origin", "licence"]
 
@@ -74,13 +74,16 @@ def query_of(ancestry: Ancestry) -> tuple[Query, int]:
             cure="export it without --retriever",
         )
     path, found = next(iter(neighbours.items()))
-    if QUERY not in found.recipe.section:
+    presets = found.recipe.section.get(PRESETS)
+    if not presets:
         raise InputError(
             "the manifest of the model's neighbours does not state its settings",
             where=path,
             cure="it is of an older version: run the study again",
         )
-    return Query.model_validate(found.recipe.section[QUERY]), int(found.facts["top_k"])
+    model = next(iter(ancestry.manifests().values()))
+    top_k = model.facts.get("top_k") or found.facts["top_k"]
+    return Query.model_validate(presets[0]["query"]), int(top_k)
 
 
 def _write_text_tower(encoder: Path, folder: Path) -> dict[str, int]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from valm.config.retrieve import Query
+from valm.config.retrieve import Preset, Query
 from valm.core.atomic import write_json
 from valm.core.job import Job
 from valm.embed.encoder import Encoder, load_encoder
@@ -68,12 +68,13 @@ def show_pictures(
     Raises:
         ConfigError: A query window is longer than the encoder can read.
     """
+    preset = job.value("retrieve.presets", list[Preset])[0]  # all of them, if none was chosen
     shown = retrieved_pictures(
         prompts or job.value("report.prompts", list[str]),
         load_tokenizer(tokenizer),
         load_encoder(encoder),
         Searcher(vectors, index),
-        job.settings("retrieve.query", Query),
+        preset.query,
         job.value("retrieve.top_k", int),
     )
     file = output.with_name("prompts.json")

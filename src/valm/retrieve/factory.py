@@ -29,11 +29,11 @@ PRODUCT_QUANTISER = re.compile(r"\bPQ(\d+)(?:x(\d+))?")
 
 
 def make_index(settings: Index, keys: PictureKeys, seed: int) -> faiss.Index:
-    """Train an index on the keys and add all of them, in order: a key's number is its row.
+    """Train an index on the keys and add all of them, in order, by their pictures' ids.
 
     Args:
         settings: Factory string, similarity, training sample and nprobe.
-        keys: The keys of all pictures.
+        keys: The keys of the pictures that it holds.
         seed: The study's seed.
 
     Raises:
@@ -46,8 +46,14 @@ def make_index(settings: Index, keys: PictureKeys, seed: int) -> faiss.Index:
     _prepare_training(index, derive_seed(seed, "index", settings.name) % 2**31)
     if not index.is_trained:
         index.train(keys.rows(trained_on))
+    if keys.ids is not None:
+        index = faiss.IndexIDMap2(index)
     for first in range(0, rows, BLOCK_ROWS):
-        index.add(keys.rows(slice(first, first + BLOCK_ROWS)))
+        block = slice(first, first + BLOCK_ROWS)
+        if keys.ids is None:
+            index.add(keys.rows(block))
+        else:
+            index.add_with_ids(keys.rows(block), keys.ids[block])
     if (lists := inverted_lists(index)) is not None:
         lists.nprobe = min(settings.nprobe, lists.nlist)
     return index

@@ -40,7 +40,7 @@ def build_index(job: Job, *, vectors: Path, index: str, output: Path) -> None:
     """
     entries = job.value("retrieve.indices", list[Index])
     settings = next(entry for entry in entries if entry.name == index)
-    keys = open_keys(vectors, settings.keys)
+    keys = open_keys(vectors, settings.keys, settings.pictures_fraction, job.seed)
     built = make_index(settings, keys, job.seed)
     file = output.with_name(f"{index}.faiss")
     with atomic_path(file) as temporary:
@@ -57,6 +57,7 @@ def build_index(job: Job, *, vectors: Path, index: str, output: Path) -> None:
             "factory": settings.factory,
             "keys": settings.keys,
             "similarity": settings.similarity,
+            "pictures_fraction": settings.pictures_fraction,
             "nprobe": None if lists is None else int(lists.nprobe),
             "bytes_per_vector": bytes_per_vector(built),
         },
@@ -66,6 +67,10 @@ def build_index(job: Job, *, vectors: Path, index: str, output: Path) -> None:
 
 class Searcher:
     """Finds the pictures whose keys are most similar to queries, by the index's similarity.
+
+    Attributes:
+        pictures: How many pictures the index holds.
+        table_rows: How many there are; every id is below.
 
     Args:
         vectors: Manifest of the picture vectors.
@@ -81,7 +86,8 @@ class Searcher:
         _check_parent(manifest, vectors, index)
         verify_files(index)
         self._index = faiss.read_index(str(index.with_name(f"{manifest.facts['index']}.faiss")))
-        self.rows: int = manifest.rows
+        self.pictures: int = manifest.rows
+        self.table_rows: int = read_manifest(vectors, "vectors").rows
         # faiss gives squared distances, the smallest first; a score is the larger the better.
         self._sign = np.float32(-1 if self._index.metric_type == faiss.METRIC_L2 else 1)
 

@@ -1,7 +1,8 @@
-"""The picture keys, as an index takes them: of unit length, or with the lengths that the encoder gave.
+"""The picture keys, as an index takes them: of unit length or with the encoder's lengths, all or a share.
 
 ``embed`` stores unit keys and their norms. The official index holds raw vectors, whose lengths count in an
-inner product: pictures with long vectors are found more often (VALM.md 2.3).
+inner product: pictures with long vectors are found more often (VALM.md 2.3). A share of the pictures stands
+for a smaller image base (the paper's Table 7).
 """
 
 from __future__ import annotations
@@ -14,23 +15,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from valm.core.manifest import read_manifest
+from valm.core.seeding import derive_seed
 from valm.errors import IntegrityError
 
 
 @dataclass(frozen=True)
 class PictureKeys:
-    """The keys of all pictures; a row's number is the picture's id.
+    """The keys of the pictures that an index holds; a row of the tables is a picture's id.
 
     Attributes:
         unit: float16 [N, E], unit length; may be memory-mapped.
         norms: float32 [N], the lengths to give them; None: they stay as they are.
+        ids: The pictures that are held, int64, ascending; None: all N.
     """
 
     unit: NDArray[np.float16]
     norms: NDArray[np.float32] | None = None
+    ids: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
-        return len(self.unit)
+        return len(self.unit if self.ids is None else self.ids)
 
     @property
     def width(self) -> int:
@@ -43,19 +47,46 @@ class PictureKeys:
         return 1.0 if self.norms is None else float(self.norms.max(initial=0))
 
     def rows(self, which: slice | NDArray[np.integer[Any]]) -> NDArray[np.float32]:
-        """Some keys, float32 [..., E]."""
-        rows = self.unit[which].astype(np.float32)
+        """Some keys by their places among those held, float32 [..., E]."""
+        return self.of(which if self.ids is None else self.ids[which])
+
+    def of(self, pictures: slice | NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+        """The keys of some pictures by their ids, float32 [..., E]."""
+        rows = self.unit[pictures].astype(np.float32)
         if self.norms is not None:
-            rows *= self.norms[which][..., np.newaxis]
+            rows *= self.norms[pictures][..., np.newaxis]
         return rows
 
 
-def open_keys(vectors: Path, kind: Literal["unit", "raw"] = "unit") -> PictureKeys:
-    """The keys that ``embed-pictures`` wrote, memory-mapped.
+def drawn_pictures(pictures: int, fraction: float, seed: int) -> NDArray[np.int64]:
+    """A share of the picture ids, ascending, drawn by the hash of each id.
+
+    Under one seed a smaller share lies within a larger one, and a picture that is drawn stays drawn when
+    the image base grows. The hash is SplitMix64's finaliser (Steele, Lea, Flood 2014).
+
+    Args:
+        pictures: N; ids are 0 to N - 1.
+        fraction: Above 0, up to 1.
+        seed: The study's seed.
+    """
+    with np.errstate(over="ignore"):
+        mixed = np.arange(pictures, dtype=np.uint64) + np.uint64(derive_seed(seed, "image base"))
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        mixed ^= mixed >> np.uint64(31)
+    return np.flatnonzero(mixed < np.uint64(min(round(fraction * 2**64), 2**64 - 1)))
+
+
+def open_keys(
+    vectors: Path, kind: Literal["unit", "raw"] = "unit", fraction: float = 1.0, seed: int = 0
+) -> PictureKeys:
+    """The keys of an index, memory-mapped as ``embed-pictures`` wrote them.
 
     Args:
         vectors: Manifest of the picture vectors.
         kind: As in ``retrieve.indices``.
+        fraction: As in ``retrieve.indices``.
+        seed: The study's seed, from which a share of the pictures is drawn.
 
     Raises:
         IntegrityError: There are not as many keys, or norms, as the manifest states.
@@ -63,7 +94,8 @@ def open_keys(vectors: Path, kind: Literal["unit", "raw"] = "unit") -> PictureKe
     manifest = read_manifest(vectors, "vectors")
     unit = _mapped(vectors, "keys.npy", 2, manifest.rows)
     norms = _mapped(vectors, "norms.npy", 1, manifest.rows) if kind == "raw" else None
-    return PictureKeys(unit, norms)
+    ids = None if fraction == 1 else drawn_pictures(manifest.rows, fraction, seed)
+    return PictureKeys(unit, norms, ids)
 
 
 def _mapped(vectors: Path, name: str, dimensions: int, rows: int) -> NDArray[Any]:

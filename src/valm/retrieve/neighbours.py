@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from valm.config.retrieve import Query
+from valm.config.retrieve import Preset, Query
 from valm.core.growing_table import GrowingTable
 from valm.core.job import Job
 from valm.core.manifest import read_manifest
@@ -126,7 +126,8 @@ def find_neighbours(
         ConfigError: A query window is longer than the encoder can read.
         IntegrityError: Index and vectors do not belong together.
     """
-    query, top_k = job.settings("retrieve.query", Query), job.value("retrieve.top_k", int)
+    (preset,) = job.value("retrieve.presets", list[Preset])
+    query, top_k = preset.query, job.value("retrieve.top_k", int)
     stream = TokenStream.open(tokens, split)
     reader, searcher = load_encoder(encoder), Searcher(vectors, index)
     parents = [tokens, encoder, vectors, index]
@@ -146,8 +147,8 @@ def find_neighbours(
             rows=len(stream.tokens),
             files=table.publish(output.parent, prefix=f"{split}."),
             parents=parents,
-            facts={"split": split, "top_k": top_k}
-            | _coverage(Neighbours(**table.columns), searcher.rows),
+            facts={"preset": preset.name, "split": split, "top_k": top_k}
+            | _coverage(Neighbours(**table.columns), searcher),
         )
         table.remove()
 
@@ -162,12 +163,16 @@ def _layout(top_k: int, value_width: int) -> dict[str, tuple[int, DTypeLike]]:
     }
 
 
-def _coverage(found: Neighbours, pictures: int) -> dict[str, Any]:
-    """How many places were filled, and how many pictures are anyone's neighbour."""
-    filled, used = 0, np.zeros(pictures, np.bool_)
+def _coverage(found: Neighbours, searcher: Searcher) -> dict[str, Any]:
+    """How many places were filled, and how many pictures of the index are anyone's neighbour."""
+    filled, used = 0, np.zeros(searcher.table_rows, np.bool_)
     for first in range(0, len(found.ids), BLOCK_TOKENS):
         block = slice(first, first + BLOCK_TOKENS)
         mask = found.mask[block]
         filled += int(mask.sum())
         used[found.ids[block][mask]] = True
-    return {"places_filled": filled, "pictures": pictures, "pictures_used": int(used.sum())}
+    return {
+        "places_filled": filled,
+        "pictures": searcher.pictures,
+        "pictures_used": int(used.sum()),
+    }

@@ -192,20 +192,20 @@ def _check_fits(query: Query, encoder: Encoder) -> None:
         if not isinstance(encoder, ClipEncoder):
             raise ConfigError(
                 "chunks are cut at CLIP's punctuation, and the encoder does not read CLIP's ids",
-                where="retrieve.query.scheme",
+                where="retrieve.presets[].query.scheme",
                 cure="set it to windows, or embed.encoder to an open_clip model",
             )
         if encoder.context_tokens < LONGEST_CHUNK:
             raise ConfigError(
                 f"chunks have up to {LONGEST_CHUNK} tokens, the encoder reads"
                 f" {encoder.context_tokens}",
-                where="retrieve.query.scheme",
+                where="retrieve.presets[].query.scheme",
                 cure="set it to windows, or embed.encoder to a model with CLIP's 77 positions",
             )
     elif query.window_tokens > encoder.context_tokens:
         raise ConfigError(
             f"a window of {query.window_tokens} tokens is longer than the encoder reads",
-            where="retrieve.query.window_tokens",
+            where="retrieve.presets[].query.window_tokens",
             cure=f"set it to at most {encoder.context_tokens}",
         )
 

@@ -1,7 +1,8 @@
 """``measure-recall``: what each index loses against exact search, and what it costs.
 
 The queries are real ones: states of tokens drawn from the validation text, since an index that finds
-pictures by pictures may still miss them by text. recall@k is the share of an index's first k pictures
+pictures by pictures may still miss them by text. They are formed as the preset that searches the index forms
+them; an index that no preset searches is asked the first one's. recall@k is the share of an index's first k pictures
 that belong to the k best. "Best" is decided in float64, by the similarity and the keys of that index,
 and pictures that tie with the k-th count, so exact search scores 1 whatever order it puts equal keys in.
 """
@@ -9,15 +10,16 @@ and pictures that tie with the k-th count, so exact search scores 1 whatever ord
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from valm.config.retrieve import Index, Query, Recall
+from valm.config.retrieve import Index, Preset, Query, Recall
 from valm.core.atomic import write_json
 from valm.core.job import Job
 from valm.core.logs import logger
@@ -29,6 +31,8 @@ from valm.ingest.tokens import TokenStream
 from valm.retrieve.index import Searcher
 from valm.retrieve.keys import PictureKeys, open_keys
 from valm.retrieve.queries import queried_texts, states_at
+
+Kind = Literal["unit", "raw"]
 
 BLOCK_ROWS = 4_096
 # Inner products of unit vectors in float32 are this far off, at the most; of longer ones in proportion.
@@ -65,19 +69,31 @@ def measure_recall(
     top_k = job.value("retrieve.top_k", int)
     depths = sorted({*settings.at, top_k})
     entries = {entry.name: entry for entry in job.value("retrieve.indices", list[Index])}
-    queries = _draw_queries(job, settings.queries, encoder, tokens)
-    facts_of = {manifest: read_manifest(manifest, "index").facts for manifest in indices}
-    exact = {
-        space: Exact.of(open_keys(vectors, space[0]), queries, max(depths), space[1])
-        for space in {_space(facts) for facts in facts_of.values()}
-    }
+    presets = job.value("retrieve.presets", list[Preset])
+
+    @cache
+    def queries_of(query: Query) -> NDArray[np.float32]:
+        return _draw_queries(job, query, settings.queries, encoder, tokens)
+
+    @cache
+    def exact_of(query: Query, kind: Kind, similarity: str, fraction: float) -> Exact:
+        keys = open_keys(vectors, kind, fraction, job.seed)
+        return Exact.of(keys, queries_of(query), max(depths), similarity)
+
     rows = []
-    for manifest, facts in facts_of.items():
+    for manifest in indices:
+        facts = read_manifest(manifest, "index").facts
+        entry = entries[facts["index"]]
+        preset = next((each for each in presets if each.index == entry.name), presets[0])
+        queries = queries_of(preset.query)
+        exact = exact_of(preset.query, entry.keys, entry.similarity, entry.pictures_fraction)
         ids, speed = _timed_search(Searcher(vectors, manifest), queries, max(depths))
-        recall = {str(k): recall_at(k, ids, queries, exact[_space(facts)]) for k in depths}
+        recall = {str(k): recall_at(k, ids, queries, exact) for k in depths}
         named = {name: facts[name] for name in ("index", "factory", "nprobe", "bytes_per_vector")}
         rows.append(
-            named | {"recall": recall, "queries": len(queries), "queries_per_second": speed}
+            named
+            | {"preset": preset.name, "recall": recall}
+            | {"queries": len(queries), "queries_per_second": speed}
         )
         logger.info("%s: recall %s, %s queries/s", facts["index"], recall, f"{speed:,.0f}")
     write_json(output.with_name("recall.json"), rows)
@@ -86,7 +102,7 @@ def measure_recall(
     job.finish(
         output,
         kind="recall",
-        rows=len(queries),
+        rows=settings.queries,
         files=[],
         parents=[vectors, *indices, encoder, tokens],
         facts={"indices": [_without_speed(row) for row in rows]},
@@ -112,7 +128,7 @@ class Exact:
         """The k best scores of each query.
 
         Args:
-            keys: The keys of all pictures.
+            keys: The keys of the pictures that the index holds.
             queries: float32 [n, E].
             k: Depth; where there are fewer pictures, all of them.
             similarity: As in ``retrieve.indices``.
@@ -154,17 +170,14 @@ def recall_at(k: int, ids: NDArray[np.int32], queries: NDArray[np.float32], exac
     """
     k = min(k, exact.best.shape[1])
     found = ids[:, :k]
-    scores = _scores(queries, exact.keys.rows(np.maximum(found, 0)), exact.similarity)
+    scores = _scores(queries, exact.keys.of(np.maximum(found, 0)), exact.similarity)
     good = (found >= 0) & (scores >= exact.best[:, k - 1 : k] - exact.rounding)
     return round(float(good.mean()), 4)
 
 
-def _space(facts: Mapping[str, Any]) -> tuple[Literal["unit", "raw"], str]:
-    """What an index searches, and how it compares."""
-    return facts["keys"], facts["similarity"]
-
-
-def _draw_queries(job: Job, count: int, encoder: Path, tokens: Path) -> NDArray[np.float32]:
+def _draw_queries(
+    job: Job, query: Query, count: int, encoder: Path, tokens: Path
+) -> NDArray[np.float32]:
     """Keys of tokens drawn without replacement from the validation text."""
     stream = TokenStream.open(tokens, "valid")
     if len(stream.tokens) == 0:
@@ -175,7 +188,6 @@ def _draw_queries(job: Job, count: int, encoder: Path, tokens: Path) -> NDArray[
         )
     generator = numpy_generator(job.seed, "recall queries")
     drawn = generator.choice(len(stream.tokens), min(count, len(stream.tokens)), replace=False)
-    query = job.settings("retrieve.query", Query)
     texts = queried_texts(stream.documents, query)
     return states_at(load_encoder(encoder), stream.tokens, texts, np.sort(drawn), query).keys
 

@@ -107,8 +107,8 @@ def _exchanged(
 def _sight(
     study: OpenStudy, voice: Voice, tokens: list[int], ids: NDArray[np.int32], found: Neighbours
 ) -> Sight:
-    control, values = voice.control, study.values
-    reader = Reader.shown(voice.network, control, ids, found.values, values, study.seed)
+    ids = ids[:, : voice.top_k]
+    reader = Reader.shown(voice.network, voice.control, ids, found.values, study.values, study.seed)
     return look(reader, tokens)
 
 
@@ -129,7 +129,9 @@ def _pictures(
         weights = {
             voice.key: float(sight.pictures[token, place])
             for voice in study.voices
-            if voice.sees_retrieved and (sight := sights[voice.key]).pictures is not None
+            if voice.sees_retrieved
+            and (sight := sights[voice.key]).pictures is not None
+            and place < sight.pictures.shape[1]
         }
         score = float(found.scores[token, place]) if own else None
         shown.append(asdict(study.picture(number)) | {"score": score, "weights": weights})

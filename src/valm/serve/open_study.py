@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from valm.config.retrieve import Preset
 from valm.config.study import Study
 from valm.embed.encoder import Encoder, load_encoder
 from valm.errors import InputError
@@ -22,6 +23,7 @@ from valm.retrieve.index import Searcher
 from valm.retrieve.neighbours import Neighbours, look_up
 from valm.train.saved_model import load_model
 
+NONE = "none"
 KEPT_PICTURES = 512  # encoded pictures kept in memory, a few kilobytes each
 
 
@@ -34,12 +36,14 @@ class Voice:
         control: Name of the picture control that it is given, ``none`` for no pictures.
         own: Whether this is what it was trained with.
         network: The model.
+        top_k: Pictures per token that it reads, of those found; None: all.
     """
 
     model: str
     control: str
     own: bool
     network: LanguageModel
+    top_k: int | None = None
 
     @property
     def shown(self) -> str:
@@ -74,14 +78,17 @@ class OpenStudy:
     Args:
         study: Its configuration.
         seed: Seed of the models that are asked; None: the study's first.
+        preset: Preset that pictures are found by; None: the study's first. Asked are the models that
+            read its pictures, or none.
 
     Raises:
         InputError: A result is missing, or there is no model of that seed.
     """
 
-    def __init__(self, study: Study, seed: int | None = None):
+    def __init__(self, study: Study, seed: int | None = None, preset: str | None = None):
         root = study.results
-        self._query, self._top_k = study.retrieve.query, study.retrieve.top_k
+        chosen = study.retrieve.preset_named(preset)
+        self._query, self._top_k = chosen.query, study.retrieve.top_k
         self._seed = study.seed
         self._list = root / "ingest/pictures/list.manifest.json"
         vectors = root / "embed/vectors/vectors.manifest.json"
@@ -89,13 +96,14 @@ class OpenStudy:
             root / "ingest/tokenizer/tokenizer.manifest.json"
         )
         self._encoder: Encoder = load_encoder(root / "embed/encoder/encoder.manifest.json")
-        index = root / f"retrieve/indices/{study.retrieve.index}.manifest.json"
+        index = root / f"retrieve/indices/{chosen.index}.manifest.json"
         self._searcher = Searcher(vectors, index)
         self.values: NDArray[np.float16] = np.load(
             vectors.with_name("values.npy"), mmap_mode="r", allow_pickle=False
         )
         self._pictures = _pictures(self._list)
-        self.voices = tuple(_voices(study, study.train.seeds[0] if seed is None else seed))
+        seed = study.train.seeds[0] if seed is None else seed
+        self.voices = tuple(_voices(study, chosen, seed))
         self.context_tokens = study.models.trunk.context_tokens
         self.picture_bytes = lru_cache(KEPT_PICTURES)(self._picture_bytes)
 
@@ -137,16 +145,18 @@ def _pictures(listed: Path) -> dict[int, Picture]:
     return {row["id"]: Picture(**row) for row in rows if row["id"] >= 0}
 
 
-def _voices(study: Study, seed: int) -> list[Voice]:
+def _voices(study: Study, preset: Preset, seed: int) -> list[Voice]:
     """Every variant with its own pictures, then what learnt from retrieved ones with the controls."""
     own, controlled = [], []
     for variant in study.models.variants:
+        if variant.pictures != NONE and study.retrieve.preset_named(variant.preset) != preset:
+            continue
         manifest = study.results / f"train/{variant.name}/seed{seed}/model.manifest.json"
         network, _ = load_model(manifest)
-        own.append(Voice(variant.name, variant.pictures, True, network))
+        own.append(Voice(variant.name, variant.pictures, True, network, variant.top_k))
         if variant.takes_controls:
             controlled += [
-                Voice(variant.name, control, False, network)
+                Voice(variant.name, control, False, network, variant.top_k)
                 for control in study.evaluate.controls
                 if control != ORACLE  # whose pictures are known of a task's questions only
             ]

@@ -90,6 +90,7 @@ def train_model(
             "variant": model,
             "seed": seed,
             "pictures": variant.pictures,
+            "top_k": variant.top_k,
             "steps": settings.steps,
             "tokens_seen": settings.steps * settings.sequences_per_step * trunk.context_tokens,
             "valid_loss": valid_loss,

@@ -83,7 +83,7 @@ def open_inputs(
         given = None
         if pictures is not None and values is not None:
             manifest = pictures.neighbours[split]
-            given = open_given(manifest, split, variant.pictures, len(values), seed)
+            given = open_given(manifest, split, variant, len(values), seed)
             if len(given.mask) != len(stream):
                 raise InputError(
                     f"{len(given.mask):,} tokens have neighbours, the {split} stream has "
@@ -111,11 +111,22 @@ def picture_table(
     return standardise(torch.from_numpy(np.array(values))).to(dtype)
 
 
-def open_given(manifest: Path, split: str, control: str, table_rows: int, seed: int) -> Given:
-    """What a picture control gives to every token of a split."""
+def open_given(manifest: Path, split: str, variant: Variant, table_rows: int, seed: int) -> Given:
+    """What a variant's picture control gives to every token of a split.
+
+    Raises:
+        InputError: The table holds fewer pictures a token than the variant reads.
+    """
     read_manifest(manifest, "neighbours")
     ids, values = (
         np.load(manifest.with_name(f"{split}.{column}.npy"), mmap_mode="r", allow_pickle=False)
         for column in ("ids", "values")
     )
-    return give(control, ids, values, table_rows, seed)
+    if variant.top_k is not None and variant.top_k > ids.shape[1]:
+        raise InputError(
+            f"{variant.name!r} reads {variant.top_k} pictures a token, the table holds"
+            f" {ids.shape[1]}",
+            where=manifest,
+            cure="lower models.variants[].top_k, or raise retrieve.top_k and run the study again",
+        )
+    return give(variant.pictures, ids[:, : variant.top_k], values, table_rows, seed)

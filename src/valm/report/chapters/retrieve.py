@@ -26,6 +26,7 @@ def recall(results: str | Path) -> Exhibit:
         [
             {
                 "index": index["index"],
+                "preset": index["preset"],
                 "factory": index["factory"],
                 "nprobe": index["nprobe"],
                 **{f"recall@{k}": share for k, share in index["recall"].items()},
@@ -37,7 +38,7 @@ def recall(results: str | Path) -> Exhibit:
     )
     shares = [column for column in frame.columns if column.startswith("recall@")]
     formats: dict[str, Callable[[Any], str]] = {
-        "index": str, "factory": str, "nprobe": number, **dict.fromkeys(shares, percent),
+        "index": str, "preset": str, "factory": str, "nprobe": number, **dict.fromkeys(shares, percent),
         "bytes_per_vector": number, "queries_per_second": number,
     }  # fmt: skip
     shown = as_text(frame, **formats)
@@ -46,7 +47,7 @@ def recall(results: str | Path) -> Exhibit:
         f"Indices over the picture keys, measured with {queries} token states of held-out text."
     )
     labels = {
-        "index": "Index", "factory": "faiss factory", "nprobe": "nprobe",
+        "index": "Index", "preset": "Asked by", "factory": "faiss factory", "nprobe": "nprobe",
         "bytes_per_vector": "Bytes a vector", "queries_per_second": "Queries a second",
     } | {c: c.removeprefix("recall") for c in shares}  # fmt: skip
     right = ("nprobe", *shares, "bytes_per_vector", "queries_per_second")
