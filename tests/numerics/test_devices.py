@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -29,7 +30,6 @@ from valm.train.batches import Blocks, Share, blocks_of_step, shuffled_batches
 from valm.train.fit import train_model
 from valm.train.loop import run_training
 from valm.train.processes import Process, make_strategy, this_process
-from valm.train.state_files import save_state
 from valm.train.training import Training
 
 EXACT = {"precision": "float32"}
@@ -65,6 +65,7 @@ def start(
     folder: Path,
     devices: dict[str, Any],
     changes: dict[str, Any] | None = None,
+    options: tuple[str | Path, ...] = (),
     **environment: str,
 ) -> subprocess.Popen[str]:
     """The real command in a process of its own, which starts others if it is to."""
@@ -76,7 +77,7 @@ def start(
         "--neighbours-train", pictures.neighbours["train"],
         "--neighbours-valid", pictures.neighbours["valid"],
         "--section", json.dumps(job.section), "--code", "c0de",
-        "--output", folder / "model.manifest.json",
+        "--output", folder / "model.manifest.json", *options,
     ]  # fmt: skip
     return subprocess.Popen(
         list(map(str, command)), stderr=subprocess.PIPE, text=True, cwd=folder,
@@ -84,9 +85,9 @@ def start(
     )  # fmt: skip
 
 
-def losses(folder: Path) -> list[list[float]]:
+def losses(folder: Path, steps: int = 12) -> list[list[float]]:
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == [2, 4, 6, 8, 10, 12]
+    assert [line["step"] for line in lines] == [*range(2, steps + 1, 2)]
     return [[line["loss"], line["valid_loss"] or 0.0, line["tokens"]] for line in lines]
 
 
@@ -128,25 +129,74 @@ def test_two_processes_give_the_model_of_one(
     assert error.count("validation loss") == 1  # one process speaks
 
 
-@pytest.mark.slow
-def test_two_machines_under_srun(streams: Streams, alone: Path, tmp_path: Path) -> None:
-    """The same command, started once for each process, as srun does."""
+def free_port() -> str:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    shared = {
+        return str(free.getsockname()[1])
+
+
+def under_srun(rank: int, port: str) -> dict[str, str]:
+    """The variables that srun gives to one of two processes on two machines."""
+    return {
         "SLURM_JOB_ID": "4711", "SLURM_JOB_NAME": "train", "SLURM_NTASKS": "2",
         "SLURM_STEP_NUM_TASKS": "2", "SLURM_NTASKS_PER_NODE": "1", "SLURM_LOCALID": "0",
-        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+        "SLURM_PROCID": str(rank), "SLURM_NODEID": str(rank),
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port,
     }  # fmt: skip
-    runs = [
-        start(streams, tmp_path, {"nodes": 2}, **shared, SLURM_PROCID=rank, SLURM_NODEID=rank)
-        for rank in ("0", "1")
-    ]
+
+
+def ended_well(*runs: subprocess.Popen[str]) -> None:
     for run in runs:
         error = run.communicate()[1]
         assert run.returncode == 0, error
+
+
+@pytest.mark.slow
+def test_two_machines_under_srun(streams: Streams, alone: Path, tmp_path: Path) -> None:
+    """The same command, started once for each process, as srun does."""
+    port = free_port()
+    ended_well(
+        *(start(streams, tmp_path, {"nodes": 2}, **under_srun(rank, port)) for rank in (0, 1))
+    )
     assert_same_model(tmp_path, alone)
+
+
+@pytest.mark.slow
+def test_machines_go_on_from_another_folder_whichever_comes_first(
+    streams: Streams, tmp_path: Path
+) -> None:
+    long = {"train": EXACT | {"devices": {"nodes": 2}, "steps": 300, "checkpoint_every_steps": 20}}
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    for folder in (here, elsewhere):
+        folder.mkdir()
+
+    def process(
+        rank: int, port: str, folder: Path, options: tuple[str | Path, ...] = ()
+    ) -> subprocess.Popen[str]:
+        return start(streams, folder, {}, long, options, **under_srun(rank, port))
+
+    port = free_port()
+    killed = [process(rank, port, here) for rank in (0, 1)]
+    while newest_checkpoint_of(here) is None:
+        assert killed[0].poll() is None, killed[0].communicate()[1]
+        time.sleep(0.02)
+    for run in killed:
+        run.kill()
+        run.communicate()
+    (work,) = here.glob("work/train-model/*")
+    shutil.copytree(work, tmp_path / "moved")
+    port, options = free_port(), ("--resume-from", tmp_path / "moved")
+    second = process(1, port, elsewhere, options)
+    while not list(elsewhere.glob("work/train-model/*")):
+        assert second.poll() is None, second.communicate()[1]
+        time.sleep(0.02)
+    time.sleep(2)  # it has looked for a checkpoint before the first process is there
+    ended_well(process(0, port, elsewhere, options), second)
+    port = free_port()
+    ended_well(*(process(rank, port, here) for rank in (0, 1)))
+    first, moved = ((f / "model.safetensors").read_bytes() for f in (here, elsewhere))
+    assert first == moved
+    assert losses(here, 300) == losses(elsewhere, 300)
 
 
 def newest_checkpoint_of(folder: Path) -> str | None:
@@ -294,9 +344,7 @@ print(float(loss.detach()), float(norm))
 @pytest.mark.slow
 def test_sharded_blocks_give_the_gradient_of_the_whole_model() -> None:
     """torch's FSDP itself on two CPU processes, without Lightning, which refuses it there."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
     paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     shared |= {"WORLD_SIZE": "2", "PYTHONPATH": os.pathsep.join(paths)}
     runs = [
@@ -316,11 +364,12 @@ def test_a_killed_training_with_fsdp_does_not_pretend_to_go_on(tmp_path: Path) -
     blocks = Blocks(torch.arange(100).numpy() % 50, context_tokens=8)
     settings = parse_study({"train": {"devices": {"strategy": "fsdp"}}}).train
     model = random_model(TrunkConfig(3, 16, 2, 8), "none", {}, 50, 0)
-    save_state(tmp_path / "checkpoints" / "step-00000004", {})
+    checkpoint = tmp_path / "checkpoints" / "step-00000004"
     with pytest.raises(ResumeError, match=r"fsdp cannot go on.*step-00000004.*begin anew"):
         run_training(
-            Training(model, settings, 1, blocks, blocks), "x", tmp_path, tmp_path, Process(rank=0)
-        )
+            Training(model, settings, 1, blocks, blocks), "x", tmp_path, tmp_path, Process(rank=0),
+            checkpoint,
+        )  # fmt: skip
 
 
 def test_machines_that_srun_did_not_start_are_refused(

@@ -27,9 +27,9 @@ from valm.train.batches import Blocks, blocks_of_step, ordered_batches, prefetch
 from valm.train.checkpoint import newest_checkpoint
 from valm.train.curves import Curves, Table, TensorBoard, Tracking
 from valm.train.inputs import open_given
-from valm.train.metrics import Line, append_line, forget_after, read_lines
+from valm.train.metrics import Line, append_line, go_on_after, read_lines
 from valm.train.optimiser import learning_rate_factor
-from valm.train.resumption import take_over, tell_of_unfinished
+from valm.train.resumption import checkpoint_to_go_on_from, record_in, tell_of_unfinished
 from valm.train.state_files import load_state, save_state
 
 
@@ -152,13 +152,13 @@ def test_damaged_state_is_told_from_whole(tmp_path: Path, damage: str) -> None:
 
 def test_a_cut_off_history_goes_on_from_the_checkpoint(tmp_path: Path) -> None:
     file = tmp_path / "metrics.jsonl"
-    forget_after(file, 0)
+    go_on_after(0, file, file)
     for step in (2, 4, 6):
         append_line(file, Line(step, step, 1.0, None, 0.1, 1.0, 1.0, 1))
     with file.open("a") as lines:
         lines.write('{"step": 8, "tok')
     assert [line.step for line in read_lines(file)] == [2, 4, 6]
-    forget_after(file, 4)
+    go_on_after(4, file, file)
     assert [json.loads(text)["step"] for text in file.read_text().splitlines()] == [2, 4]
 
 
@@ -220,12 +220,15 @@ def note_in(folder: Path, part: str = "section", **changed: object) -> Path:
 def test_going_on_from_another_folder_needs_the_same_keys(tmp_path: Path) -> None:
     folder, work = tmp_path / "theirs", note_in(tmp_path / "ours")
     folder.mkdir()
-    (folder / "metrics.jsonl").write_text("{}\n")
+
+    def found() -> Path | None:
+        return checkpoint_to_go_on_from(work, folder, record_in(work))
+
     with pytest.raises(ResumeError, match=r"job\.json cannot be read"):
-        take_over(folder, work)
+        found()
     note_in(folder)
     with pytest.raises(ResumeError, match="no whole checkpoint"):
-        take_over(folder, work)
+        found()
     save_state(folder / "checkpoints" / "step-00000004", state())
     changed: dict[str, tuple[str, dict[str, object]]] = {
         r"train\.steps was 12, is 60": ("section", {"train": {"steps": 60}}),
@@ -234,12 +237,15 @@ def test_going_on_from_another_folder_needs_the_same_keys(tmp_path: Path) -> Non
         r"input tokens\.manifest\.json was d1, is d2": ("parents", {"tokens.manifest.json": "d2"}),
     }
     for told, (part, change) in changed.items():
+        note_in(work, part, **change)
         with pytest.raises(ResumeError, match=told):
-            take_over(folder, note_in(work, part, **change))
-    assert not (work / "checkpoints").exists()
-    take_over(folder, note_in(work))
-    assert newest_checkpoint(work / "checkpoints") == work / "checkpoints" / "step-00000004"
-    assert (work / "metrics.jsonl").is_file()
+            found()
+    note_in(work)
+    assert found() == folder / "checkpoints" / "step-00000004"
+    for step in (4, 8):  # what this training itself has come to is no older
+        own = work / "checkpoints" / f"step-{step:08d}"
+        save_state(own, state())
+        assert found() == own
 
 
 def test_unfinished_work_under_other_keys_is_told_of(
@@ -248,9 +254,11 @@ def test_unfinished_work_under_other_keys_is_told_of(
     save_state(note_in(tmp_path / "old") / "checkpoints" / "step-00000008", state())
     save_state(tmp_path / "nameless" / "checkpoints" / "step-00000008", state())
     with caplog.at_level("INFO", "valm"):
-        tell_of_unfinished(note_in(tmp_path / "new", "choices", seed=2))
+        new = note_in(tmp_path / "new", "choices", seed=2)
+        tell_of_unfinished(new, record_in(new))
         assert not caplog.text
-        tell_of_unfinished(note_in(tmp_path / "new", train={"steps": 60}))
+        new = note_in(tmp_path / "new", train={"steps": 60})
+        tell_of_unfinished(new, record_in(new))
     assert "at step 8" in caplog.text
     assert "train.steps was 12, is 60" in caplog.text
 

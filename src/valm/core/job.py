@@ -73,13 +73,15 @@ class Job:
             helps: This process is one of several that do the job, and another one holds it.
         """
         parents = list(parents)
-        note = self._recipe.model_dump() | {
-            "parents": {path.as_posix(): read_manifest(path).digest for path in parents}
-        }
         with work_directory(self.verb, self.fingerprint(parents), helps=helps) as directory:
             if not helps:
-                write_json(directory / JOB_NOTE, note)
+                write_json(directory / JOB_NOTE, self.note(parents))
             yield directory
+
+    def note(self, parents: Iterable[Path] = ()) -> dict[str, Any]:
+        """All that the result depends on, key by key, as it is noted in the work directory."""
+        digests = {path.as_posix(): read_manifest(path).digest for path in parents}
+        return self._recipe.model_dump() | {"parents": digests}
 
     @property
     def _recipe(self) -> Recipe:

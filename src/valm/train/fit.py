@@ -23,7 +23,7 @@ from valm.train.loop import run_training
 from valm.train.memory import keep_freed_memory
 from valm.train.metrics import HISTORY
 from valm.train.processes import this_process
-from valm.train.resumption import take_over, tell_of_unfinished
+from valm.train.resumption import checkpoint_to_go_on_from, record_of, tell_of_unfinished
 from valm.train.saved_model import KIND, save_model
 from valm.train.training import Training
 
@@ -48,7 +48,7 @@ def train_model(
         pictures: Neighbours and vectors; None for a variant that reads no pictures.
         output: ``model.manifest.json``.
         curves: Folder for what shows the history while it grows; None: the work folder.
-        resume_from: Another work folder, whose newest checkpoint is gone on from.
+        resume_from: Another work folder, whose newest checkpoint is gone on from if it is newer.
 
     Raises:
         InputError: Nothing can be written beside ``output`` or in the work folder.
@@ -73,12 +73,12 @@ def train_model(
     training = Training(language_model, settings, seed, inputs.blocks[TRAIN], inputs.blocks[VALID])
     process = this_process(settings.devices)
     with job.work(parents, helps=not process.leads) as work:
+        now = record_of(job.note(parents))
         if process.leads:
-            if resume_from is not None:
-                take_over(resume_from, work)
-            tell_of_unfinished(work)
+            tell_of_unfinished(work, now)
+        checkpoint = checkpoint_to_go_on_from(work, resume_from, now)
         what = f"training {model}, seed {seed}"
-        valid_loss = run_training(training, what, work, curves or work, process)
+        valid_loss = run_training(training, what, work, curves or work, process, checkpoint)
         if not process.leads:
             return
         if training.gathered is not None:
@@ -99,7 +99,9 @@ def train_model(
         write_text(output.parent / HISTORY, (work / HISTORY).read_text(encoding="utf-8"))
         rows = language_model.parameter_count
         job.finish(output, kind=KIND, rows=rows, files=files, parents=parents, facts=facts)
-        shutil.rmtree(work / CHECKPOINTS)
+        shutil.rmtree(
+            work / CHECKPOINTS, ignore_errors=True
+        )  # none, if another folder's was the last
     logger.info("%s, seed %s: validation loss %.4f", model, seed, valid_loss)
 
 

@@ -16,9 +16,9 @@ from valm.core.logs import logger
 from valm.core.progress import Tracker
 from valm.core.seeding import derive_seed
 from valm.errors import ConfigError, ResumeError
-from valm.train.checkpoint import CHECKPOINTS, PlainCheckpoints, newest_checkpoint, step_of
+from valm.train.checkpoint import CHECKPOINTS, PlainCheckpoints, step_of
 from valm.train.curves import open_curves
-from valm.train.metrics import HISTORY, forget_after, read_lines
+from valm.train.metrics import HISTORY, go_on_after, read_lines
 from valm.train.processes import Process, cluster_environment, make_strategy
 from valm.train.recorder import Recorder
 from valm.train.training import Training
@@ -26,11 +26,21 @@ from valm.train.training import Training
 TERMINATED = 128 + 15  # what a shell reports of a process that SIGTERM ended
 
 
-def run_training(training: Training, what: str, work: Path, shown: Path, process: Process) -> float:
+def run_training(
+    training: Training,
+    what: str,
+    work: Path,
+    shown: Path,
+    process: Process,
+    checkpoint: Path | None = None,
+) -> float:
     """Train to the last step; returns the last validation loss.
 
     The leading process alone writes: in ``work`` checkpoints, the history, ``progress.json``; curves
     in ``shown``.
+
+    Args:
+        checkpoint: What to go on from; the history so far lies beside its folder.
 
     Raises:
         ConfigError: There are not the devices that the configuration states.
@@ -41,20 +51,20 @@ def run_training(training: Training, what: str, work: Path, shown: Path, process
     # One process draws as it always has; of several, each draws a dropout of its own.
     names = ("dropout",) if process.leads else ("dropout", process.rank)
     torch.manual_seed(derive_seed(training.seed, *names))
-    checkpoint = newest_checkpoint(work / CHECKPOINTS)
     if checkpoint is not None and settings.devices.strategy == "fsdp":
         raise ResumeError(
             "a training with the strategy fsdp cannot go on from its checkpoints",
             where=checkpoint,
             cure=f"remove {work} to begin anew, or train with ddp",
         )
+    history, progress = work / HISTORY, work / "progress.json"
     done = step_of(checkpoint) if checkpoint else 0
     if process.leads:
-        forget_after(work / HISTORY, done)
+        earlier = checkpoint.parents[1] / HISTORY if checkpoint else history
+        go_on_after(done, earlier, history)
     if done:
         logger.info("%s: going on from step %s of %s", what, done, settings.steps)
     per_step = settings.sequences_per_step * training.model.trunk.config.context_tokens
-    history, progress = work / HISTORY, work / "progress.json"
     logger.info("%s: watch %s, or tensorboard --logdir %s", what, progress, shown)
     facts = settings.model_dump(mode="json")
     file, folder = (progress, shown) if process.leads else (None, None)

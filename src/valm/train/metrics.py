@@ -54,7 +54,7 @@ def read_lines(file: Path) -> Iterator[Line]:
             return
 
 
-def forget_after(file: Path, step: int) -> None:
-    """Drop the lines after a step, which are going to be written again."""
-    kept = [json.dumps(asdict(line)) + "\n" for line in read_lines(file) if line.step <= step]
+def go_on_after(step: int, earlier: Path, file: Path) -> None:
+    """Begin a history with the lines of an earlier one (or its own) up to a step."""
+    kept = [json.dumps(asdict(line)) + "\n" for line in read_lines(earlier) if line.step <= step]
     write_text(file, "".join(kept))

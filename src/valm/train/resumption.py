@@ -8,7 +8,6 @@ of the unfinished training that is left behind.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from valm.core.logs import logger
 from valm.core.work import JOB_NOTE
 from valm.errors import ResumeError
 from valm.train.checkpoint import CHECKPOINTS, checkpoints_of, newest_checkpoint, step_of
-from valm.train.metrics import HISTORY
 
 CHANGES_NAMED = 5
 INPUT = "input "
@@ -25,18 +23,22 @@ INPUT = "input "
 Record = Mapping[str, Any]
 
 
+def record_of(note: Mapping[str, Any]) -> Record:
+    """All that a job depends on, by key, from its note: settings, choices, code, inputs."""
+    choices = {f"--{name}": value for name, value in note["choices"].items()}
+    code = {f"code {module}": digest for module, digest in note["modules"].items()}
+    inputs = {INPUT + Path(path).name: digest for path, digest in note["parents"].items()}
+    return dict(_flat(note["section"])) | choices | code | inputs
+
+
 def record_in(folder: Path) -> Record:
-    """All that the job of a work folder depends on, by key: settings, choices, code, inputs.
+    """The record of the job that a work folder is for.
 
     Raises:
         ResumeError: The note that the job leaves there is missing or damaged.
     """
     try:
-        note = json.loads((folder / JOB_NOTE).read_text(encoding="utf-8"))
-        choices = {f"--{name}": value for name, value in note["choices"].items()}
-        code = {f"code {module}": digest for module, digest in note["modules"].items()}
-        inputs = {INPUT + Path(path).name: digest for path, digest in note["parents"].items()}
-        return dict(_flat(note["section"])) | choices | code | inputs
+        return record_of(json.loads((folder / JOB_NOTE).read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise ResumeError(
             f"nothing says what this training was: {JOB_NOTE} cannot be read",
@@ -55,9 +57,8 @@ def changes(before: Record, now: Record) -> list[str]:
     ]
 
 
-def tell_of_unfinished(work: Path) -> None:
+def tell_of_unfinished(work: Path, now: Record) -> None:
     """Say which unfinished training of this model and seed is not gone on from, and why."""
-    now = record_in(work)
     for folder in sorted(work.parent.glob("*")):
         kept = checkpoints_of(folder / CHECKPOINTS)
         if folder == work or not kept or not (folder / JOB_NOTE).is_file():
@@ -70,29 +71,32 @@ def tell_of_unfinished(work: Path) -> None:
             )  # fmt: skip
 
 
-def take_over(folder: Path, work: Path) -> None:
-    """Bring the newest checkpoint and the history of another work folder of the same training.
+def checkpoint_to_go_on_from(work: Path, other: Path | None, now: Record) -> Path | None:
+    """The newest whole checkpoint of a training, in its work folder or in another that is named.
+
+    Each process of a training asks for itself, maybe before the leading one has written anything; so
+    nothing is copied from the other folder, and all find the same.
 
     Raises:
-        ResumeError: It holds no whole checkpoint, or was made under other keys, code or inputs.
+        ResumeError: The other folder holds no whole checkpoint, or was made under other keys, code or
+            inputs.
     """
-    differing = changes(record_in(folder), record_in(work))
+    own = newest_checkpoint(work / CHECKPOINTS)
+    if other is None:
+        return own
+    differing = changes(record_in(other), now)
     if differing:
         raise ResumeError(
             f"cannot go on, because {'; '.join(differing[:CHANGES_NAMED])}",
-            where=folder,
+            where=other,
             cure="set it back, or leave --resume-from away to train anew",
         )
-    newest = newest_checkpoint(folder / CHECKPOINTS)
-    if newest is None:
+    theirs = newest_checkpoint(other / CHECKPOINTS)
+    if theirs is None:
         raise ResumeError(
-            "it holds no whole checkpoint", where=folder, cure="leave --resume-from away"
+            "it holds no whole checkpoint", where=other, cure="leave --resume-from away"
         )
-    if folder.resolve() == work.resolve():
-        return
-    shutil.rmtree(work / CHECKPOINTS, ignore_errors=True)
-    shutil.copytree(newest, work / CHECKPOINTS / newest.name)
-    shutil.copyfile(folder / HISTORY, work / HISTORY)
+    return theirs if own is None or step_of(own) < step_of(theirs) else own
 
 
 def _flat(node: Any, name: str = "") -> Iterator[tuple[str, Any]]:
