@@ -16,11 +16,14 @@ from builders.open_clip_models import (
     tiny_model,
 )
 from builders.pictures import drawn_list
+from open_clip.transformer import QuickGELU
 
 from valm.embed.encoder import load_encoder
 from valm.embed.encoders.open_clip import OpenClipEncoder, Params
 from valm.embed.make import make_encoder
 from valm.embed.pictures import embed_pictures
+from valm.embed.text_pass import TextPass
+from valm.embed.towers import text_states
 from valm.errors import ConfigError
 from valm.ingest.picture_list import iterate_pictures
 from valm.retrieve.keys import open_keys
@@ -48,6 +51,35 @@ def test_the_state_of_the_end_of_text_is_the_models_own(tmp_path: Path, dtype: t
         torch.testing.assert_close(states.values[0, -1], row.float(), rtol=1e-5, atol=1e-6)
         unit = torch.nn.functional.normalize(row.float(), dim=0)
         torch.testing.assert_close(states.keys[0, -1], unit, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{}, {"ls_init_value": 0.3}, {"width": 48, "heads": 3}],
+    ids=["plain", "scaled", "narrow"],
+)
+@pytest.mark.parametrize("quick", [True, False], ids=["quick_gelu", "gelu"])
+def test_the_pass_for_encoding_gives_the_modules_own_states(
+    tmp_path: Path, change: dict[str, object], quick: bool
+) -> None:
+    """Of windows of several lengths; the blocks' parts are used one by one, and none is left out."""
+    model, _ = tiny_model(tmp_path, **change)
+    if quick:
+        for block in model.transformer.resblocks:
+            block.mlp.gelu = QuickGELU()
+    with torch.no_grad():
+        for parameter in model.parameters():  # biases too: they start as zeros
+            parameter.add_(torch.randn_like(parameter), alpha=0.1)
+    model.eval().requires_grad_(False)
+    for tokens in (1, 7, 20):
+        ids = torch.randint(49_406, (5, tokens), generator=torch.Generator().manual_seed(tokens))
+        wanted = text_states(model, ids) @ model.text_projection
+        found = TextPass(model, torch.float32).projected(ids)
+        torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
+        near = TextPass(model, torch.bfloat16).projected(ids).float()
+        assert torch.cosine_similarity(near, wanted, dim=-1).min() > 0.99
+        assert not torch.equal(near, wanted)
+    assert model.token_embedding.weight.dtype == torch.float32
 
 
 def test_states_depend_on_the_past_only(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import open_clip
@@ -34,7 +34,7 @@ from valm.core.manifest import read_manifest
 from valm.core.registry import did_you_mean
 from valm.embed.batches import batches
 from valm.embed.encoder import EncoderKind, PictureVectors, Sources, TokenStates
-from valm.embed.towers import text_states
+from valm.embed.text_pass import TextPass
 from valm.errors import ConfigError, InputError, IntegrityError
 from valm.ingest.fairseq import END_OF_LINE, SPECIAL_ENTRIES
 from valm.ingest.picture_list import iterate_pictures
@@ -78,6 +78,9 @@ class Params(Settings):
         True, description="Values of unit length; the official scripts leave them as they are."
     )
     pictures_per_batch: int = Field(32, ge=1, description="Pictures embedded at once.")
+    text_precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="Type that the text tower computes in; weights stay as they are."
+    )
 
 
 class OpenClipEncoder:
@@ -92,10 +95,11 @@ class OpenClipEncoder:
     def __init__(self, model: Any, params: Params, vocabulary: str = "clip"):
         self.model, self.params = model.eval().requires_grad_(False), params
         # CLIP keeps its text transformer's parts itself, CustomTextCLIP in a module of its own.
-        self._text: Any = getattr(model, "text", model)
-        width = self._text.text_projection.shape[1]
-        self.key_width = self.value_width = int(width)
-        self.context_tokens = len(self._text.positional_embedding) - 1
+        text: Any = getattr(model, "text", model)
+        self.key_width = self.value_width = int(text.text_projection.shape[1])
+        self._device = text.text_projection.device
+        self._text = TextPass(text, getattr(torch, params.text_precision))
+        self.context_tokens = len(text.positional_embedding) - 1
         self._clip_ids: NDArray[np.int64] = CLIP_IDS[vocabulary]
         self._as_input = image_transform_v2(
             PreprocessCfg(**open_clip.get_model_preprocess_cfg(model)), is_train=False
@@ -106,8 +110,8 @@ class OpenClipEncoder:
         """The projected state of every token of texts without start of text."""
         start = ids.new_full((len(ids), 1), START_OF_TEXT)
         known = torch.from_numpy(self._clip_ids)[ids]
-        states = text_states(self._text, torch.cat([start, known], dim=1))[:, 1:]
-        projected = (states @ self._text.text_projection).float()
+        windows = torch.cat([start, known], dim=1).to(self._device)
+        projected = self._text.projected(windows)[:, 1:].float()
         keys = functional.normalize(projected, dim=-1)
         return TokenStates(keys, keys if self.params.normalise else projected)
 
@@ -119,8 +123,8 @@ class OpenClipEncoder:
     @torch.inference_mode()
     def encode_pictures(self, pictures: Sequence[Any]) -> PictureVectors:
         """Vectors of RGB pictures (PIL images)."""
-        inputs = torch.stack([self._as_input(picture) for picture in pictures])
-        vectors: Float[Tensor, "pictures width"] = self.model.encode_image(inputs).float()
+        inputs = torch.stack([self._as_input(picture) for picture in pictures]).to(self._device)
+        vectors: Float[Tensor, "pictures width"] = self.model.encode_image(inputs).float().cpu()
         keys = functional.normalize(vectors, dim=-1)
         values = keys if self.params.normalise else vectors
         return PictureVectors(keys.numpy(), vectors.norm(dim=-1).numpy(), values.numpy())
@@ -163,7 +167,8 @@ class OpenClip(EncoderKind):
     def load(self, folder: Path, facts: Mapping[str, Any]) -> OpenClipEncoder:
         """Load the model from open_clip's own layout; tensors only, nothing is fetched."""
         params = Params.model_validate(facts["params"])
-        model = open_clip.create_model(f"local-dir:{folder}")
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        model = open_clip.create_model(f"local-dir:{folder}", device=device)
         return OpenClipEncoder(model, params, facts["vocabulary"])
 
     def embed(
