@@ -105,6 +105,7 @@ KEYS: dict[str, Change] = {
     "seed": Change(2, TEXT | PICTURE_LIST - {"list_pictures", "extract_features"}),
     "ingest.mirror": Change("elsewhere", set()),
     "ingest.pictures.sources": Change(["drawn_shapes", "fluent_emoji"], EVERYTHING, other_jobs=True),
+    "ingest.pictures.params": Change({"drawn_shapes": {}}, PICTURES),
     "ingest.pictures.storage.side_pixels": Change(32, PICTURES),
     "ingest.pictures.storage.samples_per_shard": Change(50, PICTURES),
     "ingest.pictures.storage.maximum_megapixels": Change(1.0, PICTURES),
@@ -117,6 +118,7 @@ KEYS: dict[str, Change] = {
     "ingest.text.sources[].maximum_tokens": Change(
         [SENTENCES | {"maximum_tokens": 900}, CAPTIONS], TOKENIZER, at="ingest.text.sources"
     ),
+    "ingest.text.params": Change({"drawn_sentences": {}}, TEXT),
     "ingest.text.colour_notes.share": Change(0.2, TOKENS),
     "ingest.text.documents": Change("lines", TOKENIZER),
     "ingest.text.split.valid_fraction": Change(0.1, TOKENIZER),

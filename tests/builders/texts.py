@@ -14,9 +14,10 @@ from valm.ingest.tokenizer import train_tokenizer
 from valm.ingest.tokens import write_tokens
 
 
-def text_job(verb: str, seed: int = 1, **ingest: Any) -> Job:
+def text_job(verb: str, seed: int = 1, threads: int = 1, **ingest: Any) -> Job:
     """A job of an ingest verb under the default study with some keys changed."""
-    return Job(verb, section_for(parse_study({"seed": seed, "ingest": ingest}), verb), code="c0de")
+    section = section_for(parse_study({"seed": seed, "ingest": ingest}), verb)
+    return Job(verb, section, code="c0de", threads=threads)
 
 
 def write_source(folder: Path, name: str, documents: Sequence[Document | str]) -> Path:

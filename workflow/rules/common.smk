@@ -9,10 +9,12 @@ sys.path.insert(0, str(Path(workflow.basedir).parent / "src"))
 from valm.cli.needs import (
     FEATURE_NETWORK,
     data_folder,
+    given_files,
     optional_sources,
     plugin,
     reads_features,
     required_sources,
+    side_by_side,
     text_sources,
 )
 from valm.cli.plugin_modules import plugin_modules

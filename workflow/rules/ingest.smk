@@ -90,6 +90,7 @@ rule write_text:
     params:
         section=section("write-text"),
         code=code("write-text"),
+        given=lambda wildcards: given_files(STUDY, "ingest.text.sources", wildcards.source),
         raw=each("--raw", "raw"),
         pictures=each("--pictures", "pictures"),
     log:
@@ -100,7 +101,7 @@ rule write_text:
         "../../envs/ingest.yaml"
     message:
         "Writing the documents of {wildcards.source}"
-    threads: 1
+    threads: lambda wildcards: side_by_side("ingest.text.sources", wildcards.source)
     resources:
         mem_mb=2000,
     shell:

@@ -6,15 +6,19 @@ The workflow asks before anything runs, so nothing here imports torch.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Protocol, cast
 
 from valm.cli.registries import REGISTRIES
+from valm.config.base import Settings
+from valm.config.source_params import source_params
 from valm.config.study import DEFAULT_STUDY, Study
 
 DATA, OPTIONAL_DATA = "data", "data_optional"
 COLOUR_NOTES = "colour_notes"
 # The one encoder that reads picture features, and the network that they come from.
 ENCODERS_WITH_FEATURES = ("two_tower",)
+MOST_PROCESSES = 16  # Snakemake gives a job no more than it has itself
 FEATURE_NETWORK = "pip_efficientnet_lite0"
 
 
@@ -24,9 +28,43 @@ class ReadsRawFiles(Protocol):
     raw: tuple[str, ...]
 
 
+class TakesParams(Protocol):
+    """A plug-in with parameters of its own."""
+
+    params: type[Settings]
+
+
 def plugin(registry: str, name: str) -> ReadsRawFiles:
     """A plug-in that reads raw files, by the key path of its registry and its name."""
     return cast(ReadsRawFiles, REGISTRIES[registry].get(name))
+
+
+def given_files(study: Study, registry: str, name: str) -> list[list[str | int | None]]:
+    """The files that a study names for a source, each with its size, None while it is not there.
+
+    Raises:
+        ConfigError: A parameter of the source is wrong.
+    """
+    params = params_of(study, registry, name)
+    files: Iterable[Path] = getattr(params, "files", ())
+    return [[str(file), file.stat().st_size if file.is_file() else None] for file in files]
+
+
+def params_of(study: Study, registry: str, name: str) -> Settings:
+    """The parameters that a study gives a picture or text source, checked.
+
+    Raises:
+        ConfigError: One is wrong.
+    """
+    own = study.ingest.pictures if registry == "ingest.pictures.sources" else study.ingest.text
+    kind = cast(TakesParams, REGISTRIES[registry].get(name)).params
+    where = f"{registry.removesuffix('sources')}params.{name}"
+    return source_params(kind, own.params.get(name, {}), where)
+
+
+def side_by_side(registry: str, name: str) -> int:
+    """Processes that a job of a source uses where it may."""
+    return MOST_PROCESSES if getattr(REGISTRIES[registry].get(name), "cleans_itself", False) else 1
 
 
 def text_sources(study: Study) -> list[str]:

@@ -12,7 +12,9 @@ from valm.core.registry import Registry
 
 REGISTRIES: dict[str, Registry[object]] = {
     "ingest.pictures.sources": Registry("picture source", "valm.ingest.picture_sources"),
+    "ingest.pictures.params": Registry("picture source", "valm.ingest.picture_sources"),
     "ingest.text.sources": Registry("text source", "valm.ingest.text_sources"),
+    "ingest.text.params": Registry("text source", "valm.ingest.text_sources"),
     "embed.encoder": Registry("encoder", "valm.embed.encoders"),
     "models.variants[].fusion": Registry("fusion", "valm.models.fusions"),
     "models.variants[].pictures": Registry("picture control", "valm.retrieve.controls"),

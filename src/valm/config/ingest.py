@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -36,6 +36,9 @@ class Pictures(Settings):
     sources: list[str] = Field(
         ["fluent_emoji", "google_emoji", "twitter_emoji"],
         description="Picture sources, in the order of their picture ids.",
+    )
+    params: dict[str, dict[str, Any]] = Field(
+        {}, description="Parameters of picture sources that take any, by source."
     )
     storage: PictureStorage = Field(default_factory=PictureStorage, description="Shard layout.")
     duplicates: Duplicates = Field(default_factory=Duplicates, description="Near-duplicates.")
@@ -75,6 +78,9 @@ class Text(Settings):
             TextSource(name="captions"),
         ],
         description="Text sources, each with its cap in tokens.",
+    )
+    params: dict[str, dict[str, Any]] = Field(
+        {}, description="Parameters of text sources that take any, by source."
     )
     colour_notes: ColourNotes = Field(
         default_factory=ColourNotes, description="Sentences made from pixels."

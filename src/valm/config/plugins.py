@@ -17,7 +17,9 @@ def named_plugins(study: Study) -> dict[str, list[str]]:
     variants = study.models.variants
     return {
         "ingest.pictures.sources": study.ingest.pictures.sources,
+        "ingest.pictures.params": list(study.ingest.pictures.params),
         "ingest.text.sources": [source.name for source in study.ingest.text.sources],
+        "ingest.text.params": list(study.ingest.text.params),
         "embed.encoder": [study.embed.encoder.name],
         "models.variants[].fusion": [variant.fusion.name for variant in variants],
         "models.variants[].pictures": [variant.pictures for variant in variants],

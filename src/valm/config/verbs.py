@@ -33,13 +33,15 @@ class Verb:
 
 VERBS: dict[str, Verb] = {
     "fetch-source": Verb("ingest", "valm.ingest.fetch"),
-    "write-pictures": Verb("ingest", "valm.ingest.pictures", ("ingest.pictures.storage",)),
+    "write-pictures": Verb(
+        "ingest", "valm.ingest.pictures", ("ingest.pictures.storage", "ingest.pictures.params")
+    ),
     "list-pictures": Verb(
         "ingest",
         "valm.ingest.picture_list",
         ("ingest.pictures.sources", "ingest.pictures.duplicates"),
     ),
-    "write-text": Verb("ingest", "valm.ingest.text", ("seed",)),
+    "write-text": Verb("ingest", "valm.ingest.text", ("ingest.text.params", "seed")),
     "train-tokenizer": Verb(
         "ingest",
         "valm.ingest.tokenizer",
@@ -108,6 +110,13 @@ CHOSEN_BY = {
     "evaluate.baselines": "baseline",
 }
 
+# Mappings by the name of a plug-in, of which a rule takes its plug-in's entry.
+BY_PLUGIN = {
+    "evaluate.samples": "task",
+    "ingest.pictures.params": "source",
+    "ingest.text.params": "source",
+}
+
 
 def verb_named(name: str) -> Verb:
     """Look a verb up.
@@ -149,9 +158,10 @@ def section_for(study: Study, verb: str, **choices: str | int) -> dict[str, Any]
             {key: value for key, value in entry.items() if key != "recall_floor"}
             for entry in section["retrieve.indices"]
         ]
-    if "evaluate.samples" in section and "task" in choices:
-        samples = section["evaluate.samples"].items()
-        section["evaluate.samples"] = {k: v for k, v in samples if k == choices["task"]}
+    for path, chooser in BY_PLUGIN.items():
+        if path in section and chooser in choices:
+            own = section[path].items()
+            section[path] = {k: v for k, v in own if k == choices[chooser]}
     if "evaluate.controls" in section and "model" in choices:
         if not study.models.named(str(choices["model"])).takes_controls:
             section["evaluate.controls"] = []

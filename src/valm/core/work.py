@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,7 @@ from valm.core.atomic import require_writable
 from valm.errors import BusyError
 
 WORK_ROOT = "VALM_WORK"
+LOCK, MAXIMUM_NAME = ".lock", 300
 JOB_NOTE = "job.json"  # in a work directory: what its job was handed
 
 
@@ -40,13 +43,24 @@ def work_directory(verb: str, fingerprint: str, *, helps: bool = False) -> Itera
     if helps:
         yield directory
         return
-    with (directory / ".lock").open("w") as lock:
+    with (directory / LOCK).open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
+            lock.seek(0)
             raise BusyError(
-                "another process is doing the same work",
+                f"another process is doing the same work: {lock.read(MAXIMUM_NAME) or 'unknown'}",
                 where=directory,
                 cure="wait for it to end, or stop it, and run the command again",
             ) from error
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {socket.gethostname()}")
+        lock.flush()
         yield directory
+
+
+def remove_state(directory: Path) -> None:
+    """Remove what a finished job has left to go on from; its note and lock stay."""
+    for path in directory.iterdir():
+        if path.name not in (JOB_NOTE, LOCK):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -15,16 +15,12 @@ from typing import NamedTuple
 from valm.core.atomic import atomic_file
 from valm.core.manifest import read_manifest
 from valm.errors import InputError
+from valm.ingest.text_blocks import plain_blocks, xz_blocks
 
 KIND = "text"
 
-BLOCK_BYTES = 1 << 18
 MAXIMUM_DOCUMENT_BYTES = 8 << 20  # the longest novels have half of this
 LINES_PER_BLOCK = 1_000
-DECODER_MEMORY_BYTES = 256 << 20  # xz -9 needs 65 MiB
-# Text packs 3 to 30 times smaller; a file of zeros 7,000 times.
-MAXIMUM_EXPANSION = 200
-FREE_EXPANSION_BYTES = 4 << 20
 # Preset 1 packs prose at 16 MB/s to 36 %; 6 needs nine times as long for 27 %.
 XZ_PRESET = 1
 
@@ -88,12 +84,12 @@ def read_documents(path: Path) -> Iterator[str]:
         InputError: The file is not xz, is truncated, expands too far, holds a document that is too
             long, or bytes that are not UTF-8 (with their offset in the unpacked text).
     """
-    return split_documents(_unpacked_blocks(path), path)
+    return split_documents(xz_blocks(path), path)
 
 
 def read_plain_documents(path: Path) -> Iterator[str]:
     """Yield the documents of an uncompressed file; otherwise like :func:`read_documents`."""
-    return split_documents(_blocks(path), path)
+    return split_documents(plain_blocks(path), path)
 
 
 def split_documents(blocks: Iterable[bytes], where: Path) -> Iterator[str]:
@@ -133,43 +129,6 @@ def document_writer(target: Path) -> Iterator[Callable[[str], None]]:
         file.write(packer.flush())
 
 
-def _blocks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while block := file.read(BLOCK_BYTES):
-            yield block
-
-
-def _unpacked_blocks(path: Path) -> Iterator[bytes]:
-    """Unpack an xz file of one or more members, block by block."""
-    packed = unpacked = 0
-    decoder: lzma.LZMADecompressor | None = None
-    try:
-        for block in _blocks(path):
-            packed += len(block)
-            while True:
-                if decoder is None:
-                    block = block.lstrip(b"\0")  # padding between members
-                    if not block:
-                        break
-                    decoder = lzma.LZMADecompressor(memlimit=DECODER_MEMORY_BYTES)
-                text = decoder.decompress(block, max_length=BLOCK_BYTES)
-                unpacked += len(text)
-                if unpacked > FREE_EXPANSION_BYTES + MAXIMUM_EXPANSION * packed:
-                    raise _expands_too_far(path)
-                yield text
-                block = b""
-                if decoder.eof:
-                    block, decoder = decoder.unused_data, None
-                elif decoder.needs_input:
-                    break
-    except lzma.LZMAError as error:
-        raise InputError(
-            f"not a sound xz file: {error}", where=path, cure="make it again"
-        ) from error
-    if decoder is not None:
-        raise InputError("the xz file ends too early", where=path, cure="make it again")
-
-
 def _lines(blocks: Iterable[bytes], where: Path) -> Iterator[bytes]:
     """Cut blocks at newlines; each line keeps its own."""
     rest, offset = b"", 0
@@ -193,14 +152,6 @@ def _decoded(data: bytes, start: int, where: Path) -> str:
             where=where,
             cure="convert the file to UTF-8",
         ) from error
-
-
-def _expands_too_far(where: Path) -> InputError:
-    return InputError(
-        f"the file expands more than {MAXIMUM_EXPANSION} times, as no text does",
-        where=where,
-        cure="check where the file comes from",
-    )
 
 
 def _too_long(offset: int, where: Path) -> InputError:

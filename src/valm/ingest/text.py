@@ -7,14 +7,17 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from valm.config.source_params import source_params
 from valm.core.job import Job
 from valm.core.logs import logger
 from valm.core.manifest import read_manifest
+from valm.core.work import remove_state
 from valm.errors import SourceError
 from valm.ingest.cleaning import clean_text
 from valm.ingest.documents import KIND, document_writer
 from valm.ingest.sources import raw_path
 from valm.ingest.text_sources import TEXT_SOURCES, TextInputs
+from valm.ingest.text_sources import TextSource as Plugin
 
 
 def write_text(
@@ -30,41 +33,60 @@ def write_text(
 
     Raises:
         SourceError: A raw file is not available, or no document came of it.
+        ConfigError: The source's parameters are wrong.
     """
     plugin = TEXT_SOURCES.get(source)
     files = {_source_name(path): _available(path) for path in raw}
-    inputs = TextInputs(files, pictures, job.seed)
+    parents = [*raw, *([pictures] if pictures else [])]
+    given = job.value("ingest.text.params", dict[str, dict[str, Any]]).get(source, {})
+    params = source_params(plugin.params, given, f"ingest.text.params.{source}")
     target, groups = (
         output.with_name(f"{source}.txt.xz"),
         output.with_name(f"{source}.groups.txt.xz"),
     )
-    documents = words = characters = 0
+    with ExitStack() as held:
+        work = held.enter_context(job.work(parents)) if plugin.cleans_itself else None
+        inputs = TextInputs(files, pictures, job.seed, params, work, job.threads)
+        written = _write_documents(plugin, inputs, target, groups)
+        if not written["documents"]:
+            raise SourceError(
+                f"the text source {source!r} gave no document", cure="check its inputs"
+            )
+        licences = {_source_name(path): read_manifest(path).facts["licence"] for path in raw}
+        job.finish(
+            output,
+            kind=KIND,
+            rows=written.pop("documents"),
+            files=[target, groups] if plugin.grouped else [target],
+            parents=parents,
+            facts={"source": source} | written | {"licences": licences} | inputs.facts,
+        )
+        if work is not None:
+            remove_state(work)
+    logger.info("%s: %s words", source, f"{written['words']:,}")
+
+
+def _write_documents(
+    plugin: Plugin, inputs: TextInputs, target: Path, groups: Path
+) -> dict[str, int]:
+    """Write a source's documents, and their groups if they have any; returns what was counted."""
+    counts = {"documents": 0, "words": 0, "characters": 0}
     with ExitStack() as stack:
         write = stack.enter_context(document_writer(target))
         write_group = stack.enter_context(document_writer(groups)) if plugin.grouped else None
         for document in plugin.documents(inputs):
-            text = clean_text(document.text, plugin.third_party)
+            text = document.text
+            if not plugin.cleans_itself:
+                text = clean_text(text, plugin.third_party)
             if not text:
                 continue
             write(text)
             if write_group is not None:
                 write_group(document.group)
-            documents += 1
-            words += len(text.split())
-            characters += len(text)
-    if not documents:
-        raise SourceError(f"the text source {source!r} gave no document", cure="check its inputs")
-    facts: dict[str, Any] = {"source": source, "words": words, "characters": characters}
-    facts["licences"] = {_source_name(path): read_manifest(path).facts["licence"] for path in raw}
-    job.finish(
-        output,
-        kind=KIND,
-        rows=documents,
-        files=[target, groups] if plugin.grouped else [target],
-        parents=[*raw, *([pictures] if pictures else [])],
-        facts=facts,
-    )
-    logger.info("%s: %s documents, %s words", source, f"{documents:,}", f"{words:,}")
+            counts["documents"] += 1
+            counts["words"] += len(text.split())
+            counts["characters"] += len(text)
+    return counts
 
 
 def _source_name(manifest: Path) -> str:

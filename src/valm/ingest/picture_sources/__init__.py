@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from valm.config.base import Settings
+from valm.config.source_params import NoParams
 from valm.core.registry import Registry
 
 
@@ -37,10 +39,12 @@ class PictureSource:
     Attributes:
         pictures: Yields the pictures of the raw files (by their names in the lock), in a fixed order.
         raw: Names in ``config/sources.lock.yaml`` of the raw files that it reads.
+        params: Model of the parameters in ``ingest.pictures.params``.
     """
 
     pictures: Callable[[Mapping[str, Path]], Iterator[RawPicture]]
     raw: tuple[str, ...] = ()
+    params: type[Settings] = NoParams
 
 
 PICTURE_SOURCES: Registry[PictureSource] = Registry("picture source", "valm.ingest.picture_sources")
