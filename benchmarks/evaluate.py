@@ -150,7 +150,7 @@ def ours(setting: Setting) -> Evaluation:
     from valm.ingest.clip_tokenizer import clip_bpe
     from valm.ingest.tokenizer import END_OF_TEXT, START_OF_TEXT, Tokenizer
 
-    words = Tokenizer(clip_bpe(START_OF_TEXT, END_OF_TEXT), "clip")
+    words = Tokenizer(clip_bpe(START_OF_TEXT, END_OF_TEXT), "clip", END_OF_TEXT)
     asked = documents(setting)
     reader = Reader(our_model(setting, words.vocabulary_size), None, torch.empty(0, 0))
 

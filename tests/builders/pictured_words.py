@@ -23,7 +23,7 @@ TEXTS = [
 
 def small_tokenizer(texts: Sequence[str] = TEXTS) -> Tokenizer:
     """A vocabulary in which most words are several tokens."""
-    return Tokenizer(train_bpe(texts, 360, (), END_OF_TEXT), "bpe")
+    return Tokenizer(train_bpe(texts, 360, (), END_OF_TEXT), "bpe", END_OF_TEXT)
 
 
 def picture(number: int, name: str, *keywords: str) -> dict[str, Any]:

@@ -124,6 +124,8 @@ KEYS: dict[str, Change] = {
     "ingest.text.split.valid_fraction": Change(0.1, TOKENIZER),
     "ingest.text.split.test_fraction": Change(0.1, TOKENIZER),
     "ingest.tokenizer.kind": Change("clip", TOKENIZER),
+    "ingest.tokenizer.checkpoint": Change("a-folder", TOKENIZER),
+    "ingest.tokenizer.revision": Change("main", TOKENIZER),
     "ingest.tokenizer.vocabulary_size": Change(700, TOKENIZER),
     "embed.features.side_pixels": Change(32, FEATURES),
     "embed.features.precision": Change("float32", FEATURES),
@@ -147,6 +149,12 @@ KEYS: dict[str, Change] = {
     "retrieve.top_k": Change(2, LOOKING_UP),
     "retrieve.recall.queries": Change(50, RECALL),
     "retrieve.recall.at": Change([1, 2], RECALL),
+    "models.trunk.architecture": Change("gpt2", MODELS),
+    "models.trunk.init_from": Change(
+        {"positions": "learned", "init_from": {"checkpoint": "gpt2", "sha256": "0" * 64}},
+        MODELS,
+        at="models.trunk",
+    ),
     "models.trunk.layers": Change(3, MODELS),
     "models.trunk.width": Change(16, MODELS),
     "models.trunk.heads": Change(1, MODELS),
@@ -162,6 +170,8 @@ KEYS: dict[str, Change] = {
     "models.variants[].preset": Change(
         [GPT2_STAR, VALM | {"preset": "fixed"}], set(), at="models.variants"
     ),  # named, it is the one that is taken without
+    **variants("objective", VALM | {"objective": "prefix_lm"}),
+    **variants("image_mask_probability", VALM | {"image_mask_probability": 0.1}),
     "train.seeds": Change([1, 2], MODELS, other_jobs=True),
     **dict(
         trained(

@@ -17,12 +17,13 @@ import transformers
 from builders import checkpoints
 from builders.evaluation import TinyStudy
 
+from valm.core.hub import digest_of_weights
 from valm.core.manifest import read_manifest
 from valm.errors import InputError, IntegrityError, SourceError
 from valm.evaluate import answering
 from valm.evaluate.baseline import BASELINES, AskedTexts, Baseline
 from valm.evaluate.baselines import clip_text, masked_lm
-from valm.evaluate.checkpoint import Checkpoint, digest_of_weights
+from valm.evaluate.checkpoint import Checkpoint
 from valm.evaluate.definitions import TASKS
 from valm.evaluate.metrics import full_label, raw
 from valm.evaluate.published import published

@@ -26,6 +26,8 @@ def _variant(section: Section) -> Names:
     (variant,) = section["models.variants"]
     yield "models.variants[].fusion", variant["fusion"]["name"]
     yield "models.variants[].pictures", variant["pictures"]
+    yield "models.variants[].objective", variant["objective"]
+    yield "models.trunk.architecture", section["models.trunk"]["architecture"]
 
 
 def _evaluation(section: Section, choices: Choices) -> Names:

@@ -17,6 +17,8 @@ REGISTRIES: dict[str, Registry[object]] = {
     "ingest.text.params": Registry("text source", "valm.ingest.text_sources"),
     "embed.encoder": Registry("encoder", "valm.embed.encoders"),
     "models.variants[].fusion": Registry("fusion", "valm.models.fusions"),
+    "models.variants[].objective": Registry("objective", "valm.models.objectives"),
+    "models.trunk.architecture": Registry("architecture", "valm.models.architectures"),
     "models.variants[].pictures": Registry("picture control", "valm.retrieve.controls"),
     "evaluate.tasks": Registry("task", "valm.evaluate.tasks"),
     "evaluate.optional_tasks": Registry("task", "valm.evaluate.tasks"),

@@ -96,11 +96,15 @@ class Text(Settings):
 class Tokenizer(Settings):
     """The vocabulary that the language model and the encoder's text tower share."""
 
-    kind: Literal["bpe", "clip", "clip_fairseq"] = Field(
+    kind: Literal["bpe", "clip", "clip_fairseq", "hub"] = Field(
         "bpe",
         description="'bpe' is trained on the study's text; 'clip' is OpenAI CLIP's;"
-        " 'clip_fairseq' the same behind fairseq's four entries (official).",
+        " 'clip_fairseq' the same behind fairseq's four entries (official); 'hub' a checkpoint's.",
     )
+    checkpoint: str | None = Field(
+        None, description="Folder, or id of the Hugging Face hub, whose tokenizer.json 'hub' takes."
+    )
+    revision: str | None = Field(None, description="Commit, tag or branch of a hub id.")
     vocabulary_size: int = Field(
         4096, ge=300, description="Entries of a trained vocabulary; CLIP's has 49,408."
     )

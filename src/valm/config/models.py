@@ -9,9 +9,30 @@ from pydantic import Field, model_validator
 from valm.config.base import Plugin, Settings
 
 
+class InitFrom(Settings):
+    """Published weights that the trunk of every model starts from."""
+
+    checkpoint: str = Field(description="Folder, or id of the Hugging Face hub; safetensors only.")
+    revision: str | None = Field(None, description="Commit, tag or branch of a hub id.")
+    sha256: str = Field(
+        pattern=r"^[0-9a-f]{64}$",
+        description="Of its weights: what a model starts from is part of its recipe.",
+    )
+
+
 class Trunk(Settings):
     """The decoder-only transformer that all variants of a study share."""
 
+    architecture: str = Field(
+        "fairseq",
+        description="'fairseq': scaled embeddings, exact GELU (the paper); 'gpt2': Hugging Face's GPT-2"
+        " (with learned positions).",
+    )
+    init_from: InitFrom | None = Field(
+        None,
+        description="{checkpoint, revision, sha256} of published weights to start from, of the"
+        " architecture gpt2; null: drawn by the seed.",
+    )
     layers: int = Field(4, ge=2, description="Transformer blocks.")
     width: int = Field(192, ge=8, description="Width of the hidden states.")
     heads: int = Field(4, ge=1, description="Attention heads.")
@@ -27,6 +48,14 @@ class Trunk(Settings):
     def _heads_divide_width(self) -> Trunk:
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        return self
+
+    @model_validator(mode="after")
+    def _published_positions_are_learned(self) -> Trunk:
+        if self.init_from is not None and self.positions != "learned":
+            raise ValueError(
+                f"init_from brings learned positions, models.trunk.positions is {self.positions!r}"
+            )
         return self
 
 
@@ -45,6 +74,14 @@ class Variant(Settings):
     )
     top_k: int | None = Field(
         None, ge=1, description="Pictures per token, of those found; null: retrieve.top_k."
+    )
+    objective: str = Field(
+        "causal_lm",
+        description="What it learns to say: the next token ('causal_lm', 'prefix_lm'), or masked ones"
+        " ('masked_lm').",
+    )
+    image_mask_probability: float = Field(
+        0.0, ge=0, le=1, description="How often a token is shown none of its pictures in training."
     )
 
     @property

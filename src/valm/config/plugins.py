@@ -23,6 +23,8 @@ def named_plugins(study: Study) -> dict[str, list[str]]:
         "embed.encoder": [study.embed.encoder.name],
         "models.variants[].fusion": [variant.fusion.name for variant in variants],
         "models.variants[].pictures": [variant.pictures for variant in variants],
+        "models.variants[].objective": [variant.objective for variant in variants],
+        "models.trunk.architecture": [study.models.trunk.architecture],
         "evaluate.tasks": study.evaluate.tasks,
         "evaluate.optional_tasks": study.evaluate.optional_tasks,
         "evaluate.samples": list(study.evaluate.samples),
@@ -59,7 +61,20 @@ def check_plugins(study: Study, registries: Mapping[str, Registry[object]]) -> S
     _check_comparisons(study)
     for preset in study.retrieve.presets:
         _check_chunks(study, preset)
+    _check_initial_vocabulary(study)
     return study
+
+
+def _check_initial_vocabulary(study: Study) -> None:
+    """Published weights know a published vocabulary."""
+    start, kind = study.models.trunk.init_from, study.ingest.tokenizer.kind
+    if start is not None and kind != "hub":
+        raise ConfigError(
+            f"the trunk starts from {start.checkpoint!r}, whose vocabulary is its own, the study's"
+            f" is of the kind {kind!r}",
+            where="models.trunk.init_from",
+            cure=f"set ingest.tokenizer to {{kind: hub, checkpoint: {start.checkpoint}}}",
+        )
 
 
 def _check_presets(study: Study) -> None:

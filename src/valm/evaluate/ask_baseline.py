@@ -9,11 +9,12 @@ import torch
 
 from valm.config.evaluate import BaselineEntry
 from valm.core.atomic import atomic_path
+from valm.core.hub import digest_of_weights
 from valm.core.job import Job
 from valm.core.logs import logger
 from valm.core.manifest import read_manifest
 from valm.evaluate.baseline import BASELINES, AskedTexts
-from valm.evaluate.checkpoint import Checkpoint, digest_of_weights
+from valm.evaluate.checkpoint import Checkpoint
 from valm.evaluate.predict import KIND, OWN
 from valm.evaluate.prepared import KIND as TASK_KIND
 from valm.evaluate.prepared import MEASURED, NOT_ASKED, read_requests, read_texts

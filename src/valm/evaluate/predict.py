@@ -15,6 +15,7 @@ from valm.core.atomic import atomic_path
 from valm.core.job import Job
 from valm.core.manifest import read_manifest
 from valm.core.progress import track
+from valm.errors import InputError
 from valm.evaluate.answering import (
     Reader,
     Speaker,
@@ -136,6 +137,12 @@ def _answers(
 ) -> pl.DataFrame:
     """One model's answers under one control, a row a request (or a passage and context)."""
     model, info = load_model(path)
+    if not model.objective.causal:
+        raise InputError(
+            f"{variant.name} learnt {model.objective_name}, which gives no probability to a next token",
+            where="models.variants[].objective",
+            cure="train it with causal_lm or prefix_lm, or leave it out of the evaluation",
+        )
     reader = _reader(job, model, variant, control, shown)
     context = int(job.section["models.trunk"]["context_tokens"])
     labels = {"seed": pl.lit(int(info["seed"])), "control": pl.lit(control)}

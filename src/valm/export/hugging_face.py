@@ -143,7 +143,18 @@ def generation_config(model: LanguageModel, end_of_text: int) -> dict[str, Any]:
 
 
 def _check_known(model: LanguageModel) -> None:
-    """The modelling file holds the fusions that it holds."""
+    """The modelling file holds the fusions, and the kind of trunk, that it holds."""
+    others = {
+        "objective": (model.objective_name, "masked_lm"),
+        "architecture": (model.trunk.config.architecture, "gpt2"),
+        "null_image": (getattr(model.fusion.params, "null_image", False), True),
+    }
+    for name, (found, unknown) in others.items():
+        if found == unknown:
+            raise InputError(
+                f"models with {name} {found} cannot be exported",
+                cure=f"extend {MODELLING.name}, which does not know it",
+            )
     if model.fusion.name not in FUSIONS:
         raise InputError(
             f"models with the fusion {model.fusion.name!r} cannot be exported",

@@ -1,7 +1,8 @@
 """The vocabulary that the language model and the encoder's text tower share.
 
 All kinds are ``tokenizers`` files with the same properties: lower-case, each digit a token of its
-own, a word the same tokens wherever it stands, and an end of text that no text can spell.
+own, a word the same tokens wherever it stands, and an end of text that no text can spell. A published
+vocabulary (``hub``) keeps its case and its numbers.
 
 ``clip_fairseq`` is CLIP's vocabulary as the official language model numbers it: fairseq's four entries
 before CLIP's, and ``</s>`` at the end of a text (VALM.md 2.2).
@@ -24,13 +25,12 @@ from valm.ingest.bpe_tokenizer import train_bpe
 from valm.ingest.clip_tokenizer import clip_bpe, clip_cleaned
 from valm.ingest.corpus import SPLITS, Corpus, draw_documents, survey
 from valm.ingest.fairseq import END_OF_LINE, SPECIAL_ENTRIES
+from valm.ingest.hub_tokenizer import hub_bpe
 from valm.ingest.probes import answer_words
 
 KIND = "tokenizer"
 FILE = "tokenizer.json"
 START_OF_TEXT, END_OF_TEXT = "<|startoftext|>", "<|endoftext|>"
-# The entry that ends a text, by the vocabulary's kind.
-END_OF = {"bpe": END_OF_TEXT, "clip": END_OF_TEXT, "clip_fairseq": SPECIAL_ENTRIES[END_OF_LINE]}
 
 
 class Tokenizer:
@@ -40,18 +40,19 @@ class Tokenizer:
         core: A byte-level BPE whose vocabulary holds an end of text as an entry that no merge
             reaches, so that a text which contains its characters cannot end its document.
         kind: Kind of the vocabulary, as in ``ingest.tokenizer``.
+        end: Name of the entry that ends a text.
 
     Attributes:
         entries: The entries by id.
         end_of_text: Id of the entry that ends a text.
     """
 
-    def __init__(self, core: tokenizers.Tokenizer, kind: str):
+    def __init__(self, core: tokenizers.Tokenizer, kind: str, end: str):
         vocabulary = core.get_vocab()
         self._core = core
         self._clean = clip_cleaned if kind == "clip_fairseq" else str
         self.entries = sorted(vocabulary, key=vocabulary.__getitem__)
-        self.end_of_text = vocabulary[END_OF[kind]]
+        self.end_of_text = vocabulary[end]
         self.vocabulary_size = len(self.entries)
         self.longest_token = max(map(len, self.entries))  # in bytes, one character each
 
@@ -87,19 +88,23 @@ class Tokenizer:
 
 def load_tokenizer(manifest: Path) -> Tokenizer:
     """Load the tokenizer that ``train-tokenizer`` wrote."""
-    kind = read_manifest(manifest, KIND).facts["kind"]
-    return Tokenizer(tokenizers.Tokenizer.from_file(str(manifest.with_name(FILE))), kind)
+    facts = read_manifest(manifest, KIND).facts
+    core = tokenizers.Tokenizer.from_file(str(manifest.with_name(FILE)))
+    return Tokenizer(core, facts["kind"], str(core.id_to_token(facts["end_of_text_id"])))
 
 
 def train_tokenizer(job: Job, *, text: Sequence[Path], output: Path) -> None:
-    """Write ``tokenizer.json``: CLIP's vocabulary, or one trained on the study's training split.
+    """Write ``tokenizer.json``: a published vocabulary, or one trained on the study's training split.
 
     Args:
         text: Manifests of the text sources. A source's cap holds here too, in words.
         output: ``tokenizer.manifest.json``.
     """
     settings = job.settings("ingest.tokenizer", Settings)
-    if settings.kind == "clip":
+    end = SPECIAL_ENTRIES[END_OF_LINE] if settings.kind == "clip_fairseq" else END_OF_TEXT
+    if settings.kind == "hub":
+        core, end = hub_bpe(settings.checkpoint, settings.revision)
+    elif settings.kind == "clip":
         core = clip_bpe(START_OF_TEXT, END_OF_TEXT)
     elif settings.kind == "clip_fairseq":
         core = clip_bpe(START_OF_TEXT, END_OF_TEXT, before=SPECIAL_ENTRIES)
@@ -110,7 +115,7 @@ def train_tokenizer(job: Job, *, text: Sequence[Path], output: Path) -> None:
         split = job.settings("ingest.text.split", Split)
         corpus = survey(text, split, job.value("ingest.text.documents", str))
         core = _trained(corpus, settings, sources)
-    tokenizer = Tokenizer(core, settings.kind)
+    tokenizer = Tokenizer(core, settings.kind, end)
     target = output.with_name(FILE)
     write_text(target, core.to_str() + "\n")
     answers = {word: len(tokenizer.encode(word)) for word in answer_words()}

@@ -7,11 +7,15 @@ else they have: GPT-2* and VaLM of one seed are a pair.
 from __future__ import annotations
 
 from functools import singledispatch
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Generator, Tensor, nn
 
 from valm.core.seeding import derive_seed
+
+if TYPE_CHECKING:
+    from valm.models.language_model import LanguageModel
 
 
 class Projection(nn.Linear):
@@ -26,19 +30,24 @@ class Projection(nn.Linear):
         super().__init__(inputs, outputs)
 
 
-def initialise(model: nn.Module, seed: int) -> None:
-    """Draw all parameters of a model (VALM.md 4.1), each by its own name and the seed."""
+def initialise(model: LanguageModel, seed: int) -> None:
+    """Draw all parameters of a model as its architecture has them, each by its own name and the seed."""
+    trunk = model.trunk
     with torch.no_grad():
         for path, module in model.named_modules():
             for name, parameter in module.named_parameters(recurse=False):
+                full = f"{path}.{name}"
                 generator = torch.Generator()
-                generator.manual_seed(derive_seed(seed, "parameter", f"{path}.{name}"))
-                draw(module, name, parameter, generator)
+                generator.manual_seed(derive_seed(seed, "parameter", full))
+                trunk.architecture.draw(module, full, parameter, trunk.config.layers, generator)
 
 
 @singledispatch
 def draw(module: nn.Module, name: str, parameter: Tensor, generator: Generator) -> None:
-    """Fill one parameter of a module; a fusion registers the rule of its own kind of module."""
+    """Fill one parameter of a module; a fusion registers the rule of its own kind of module.
+
+    The rules here are fairseq's (VALM.md 4.1).
+    """
     raise NotImplementedError(f"no initial values for {type(module).__name__}.{name}")
 
 

@@ -49,6 +49,20 @@ class Pictures:
         """The vectors at every place, each with mean zero and variance one."""
         return self.values() if self.standardised else standardise(self.values())
 
+    def masked(self, probability: float) -> Pictures:
+        """The same pictures, but every token loses its own with a probability."""
+        kept = torch.rand(self.mask.shape[:2], device=self.mask.device) >= probability
+        return replace(self, mask=self.mask & kept.unsqueeze(-1))
+
+    def of_last_token(self) -> Pictures:
+        """The pictures of each text's last token, at every place."""
+        spread: dict[str, Any] = {
+            name: value[:, -1:].expand_as(value)
+            for name, value in vars(self).items()
+            if isinstance(value, Tensor) and name != "table"
+        }
+        return replace(self, **spread)
+
     def to(self, device: torch.device) -> Pictures:
         """The same pictures on a device; from pinned memory nobody waits."""
         moved: dict[str, Any] = {

@@ -13,6 +13,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from valm.errors import InputError
+from valm.models.architecture import ARCHITECTURES
 from valm.models.cache import Cache, LayerCache
 from valm.models.initialise import Projection
 from valm.models.pictures import Pictures
@@ -21,7 +22,11 @@ from valm.models.positions import sinusoidal_positions
 
 @dataclass(frozen=True)
 class TrunkConfig:
-    """Sizes of the trunk; the feed-forward layers are four times as wide as the trunk."""
+    """Sizes of the trunk; the feed-forward layers are four times as wide as the trunk.
+
+    Attributes:
+        architecture: Name of a registered architecture.
+    """
 
     layers: int
     width: int
@@ -29,6 +34,7 @@ class TrunkConfig:
     context_tokens: int
     positions: Literal["sinusoidal", "learned"] = "sinusoidal"
     dropout: float = 0.0
+    architecture: str = "fairseq"
 
     @property
     def head_width(self) -> int:
@@ -37,21 +43,33 @@ class TrunkConfig:
 
 
 class AttentionWeights(NamedTuple):
-    """Where each token looks; the weights of one head over text and pictures sum to 1."""
+    """Where each token looks; the weights of one head over text and pictures sum to 1.
+
+    They sum to less where a learned null image takes the rest.
+    """
 
     text: Float[Tensor, "batch heads tokens tokens"]
     pictures: Float[Tensor, "batch heads tokens pictures"]
 
 
-def ahead(
-    query: Float[Tensor, "batch heads tokens head"], keys: int
-) -> Float[Tensor, "tokens keys"]:
-    """-infinity where a key is of a later token than a query, else 0.
+def unseen(
+    query: Float[Tensor, "batch heads tokens head"],
+    keys: int,
+    prefix: Int[Tensor, " batch"] | None = None,
+) -> Float[Tensor, "tokens keys"] | Float[Tensor, "batch 1 tokens keys"]:
+    """-infinity where a key is of a later token than a query, behind the prefix if any; else 0.
 
     The queries are those of the last tokens; more keys are of tokens before them.
+
+    Args:
+        prefix: How many of its first tokens all tokens of a text see.
     """
     tokens = query.shape[2]
-    return query.new_full((tokens, keys), float("-inf")).triu(1 + keys - tokens)
+    ahead = query.new_full((tokens, keys), float("-inf")).triu(1 + keys - tokens)
+    if prefix is None:
+        return ahead
+    behind = torch.arange(keys, device=query.device) >= prefix.view(-1, 1, 1, 1)
+    return ahead.where(behind, 0.0)
 
 
 class SelfAttention(nn.Module):
@@ -73,40 +91,48 @@ class SelfAttention(nn.Module):
         x: Float[Tensor, "batch tokens width"],
         pictures: Pictures | None = None,
         past: LayerCache | None = None,
+        prefix: Int[Tensor, " batch"] | None = None,
     ) -> Float[Tensor, "batch tokens width"]:
-        """Mix each token's state with those before it; pictures are not looked at."""
+        """Mix each token's state with those that it sees; pictures are not looked at."""
         query, key, value = self.split(x, past)
         if query.device.type == "cpu" and query.dtype == torch.bfloat16:
             # The backward pass of torch's own bfloat16 kernel for the CPU is five times slower.
-            weights = self.text_logits(query, key).softmax(dim=-1)
+            weights = self.text_logits(query, key, prefix).softmax(dim=-1)
             mixed = functional.dropout(weights, self.dropout, self.training) @ value
         else:
             dropout = self.dropout if self.training else 0.0
-            tokens, keys = query.shape[2], key.shape[2]
             # torch's own causal mask takes the first query for the first key's.
-            mask = None if tokens in (1, keys) else ahead(query, keys)
+            causal = prefix is None and query.shape[2] == key.shape[2]
+            mask = None if causal else unseen(query, key.shape[2], prefix)
             mixed = functional.scaled_dot_product_attention(
-                query, key, value, mask, dropout, is_causal=tokens == keys, scale=self.scale
+                query, key, value, mask, dropout, is_causal=causal, scale=self.scale
             )
         return self.leave(mixed)
 
     def weights(
-        self, x: Float[Tensor, "batch tokens width"], pictures: Pictures | None = None
+        self,
+        x: Float[Tensor, "batch tokens width"],
+        pictures: Pictures | None = None,
+        prefix: Int[Tensor, " batch"] | None = None,
     ) -> AttentionWeights:
         """Where each token looks."""
         query, key, _ = self.split(x)
-        text = self.text_logits(query, key).softmax(dim=-1)
+        text = self.text_logits(query, key, prefix).softmax(dim=-1)
         return AttentionWeights(text, text[..., :0])
 
     def text_logits(
         self,
         query: Float[Tensor, "batch heads tokens head"],
         key: Float[Tensor, "batch heads keys head"],
+        prefix: Int[Tensor, " batch"] | None = None,
     ) -> Float[Tensor, "batch heads tokens keys"]:
-        """Scaled inner products of queries with the keys up to their own token, else -infinity."""
+        """Scaled inner products of queries with the keys that they see, else -infinity."""
         batch, heads, tokens, _ = query.shape
+        hidden = unseen(query, key.shape[2], prefix)
+        if prefix is not None:
+            hidden = hidden.expand(batch, heads, -1, -1).flatten(0, 1)
         pairs = query.flatten(0, 1), key.flatten(0, 1).transpose(1, 2)
-        logits = torch.baddbmm(ahead(query, key.shape[2]), *pairs, alpha=self.scale)
+        logits = torch.baddbmm(hidden, *pairs, alpha=self.scale)
         return logits.view(batch, heads, tokens, -1)
 
     def split(
@@ -139,6 +165,7 @@ class Block(nn.Module):
 
     def __init__(self, config: TrunkConfig, attention: SelfAttention):
         super().__init__()
+        self.architecture = ARCHITECTURES.get(config.architecture)
         self.attention_norm = nn.LayerNorm(config.width)
         self.attention = attention
         self.feed_forward_norm = nn.LayerNorm(config.width)
@@ -151,18 +178,22 @@ class Block(nn.Module):
         x: Float[Tensor, "batch tokens width"],
         pictures: Pictures | None,
         past: LayerCache | None = None,
+        prefix: Int[Tensor, " batch"] | None = None,
     ) -> Float[Tensor, "batch tokens width"]:
         """One layer; every block is handed the pictures, only a fusion's attention reads them."""
-        x = x + self.dropout(self.attention(self.attention_norm(x), pictures, past))
-        hidden = functional.gelu(self.widen(self.feed_forward_norm(x)))
+        x = x + self.dropout(self.attention(self.attention_norm(x), pictures, past, prefix))
+        hidden = self.architecture.activation(self.widen(self.feed_forward_norm(x)))
         out: Tensor = x + self.dropout(self.narrow(hidden))
         return out
 
     def weights(
-        self, x: Float[Tensor, "batch tokens width"], pictures: Pictures | None
+        self,
+        x: Float[Tensor, "batch tokens width"],
+        pictures: Pictures | None,
+        prefix: Int[Tensor, " batch"] | None = None,
     ) -> AttentionWeights:
         """Where each token looks in this layer."""
-        return self.attention.weights(self.attention_norm(x), pictures)
+        return self.attention.weights(self.attention_norm(x), pictures, prefix)
 
 
 class Trunk(nn.Module):
@@ -181,6 +212,7 @@ class Trunk(nn.Module):
     def __init__(self, config: TrunkConfig, vocabulary_size: int, block: Callable[[int], Block]):
         super().__init__()
         self.config = config
+        self.architecture = ARCHITECTURES.get(config.architecture)
         self.recomputes = False
         self.embedding = nn.Embedding(vocabulary_size, config.width)
         learned = config.positions == "learned"
@@ -196,13 +228,16 @@ class Trunk(nn.Module):
         ids: Int[Tensor, "batch tokens"],
         pictures: Pictures | None = None,
         cache: Cache | None = None,
+        prefix: Int[Tensor, " batch"] | None = None,
     ) -> Float[Tensor, "batch tokens width"]:
         """States after the final norm.
 
         Args:
             cache: The tokens before these, which are read no more; these are added to it.
+            prefix: How many of its first tokens all tokens of a text see; None: a token sees those
+                before it and no other.
         """
-        below = self.states_before(self.config.layers, ids, pictures, cache)
+        below = self.states_before(self.config.layers, ids, pictures, cache, prefix)
         states: Tensor = self.final_norm(below)
         return states
 
@@ -216,6 +251,7 @@ class Trunk(nn.Module):
         ids: Int[Tensor, "batch tokens"],
         pictures: Pictures | None = None,
         cache: Cache | None = None,
+        prefix: Int[Tensor, " batch"] | None = None,
     ) -> Float[Tensor, "batch tokens width"]:
         """States that enter a layer (counted from 0).
 
@@ -224,18 +260,18 @@ class Trunk(nn.Module):
         """
         x = self.embed(ids, 0 if cache is None else cache.tokens)
         for below in range(layer):
-            if cache is not None:
-                x = self.block(below)(x, pictures, cache.layers[below])
-            elif self.recomputes and torch.is_grad_enabled():
-                x = checkpoint(self.block(below), x, pictures, use_reentrant=False)
+            past = None if cache is None else cache.layers[below]
+            if self.recomputes and torch.is_grad_enabled() and cache is None:
+                block = self.block(below)
+                x = checkpoint(block, x, pictures, past, prefix, use_reentrant=False)
             else:
-                x = self.block(below)(x, pictures)
+                x = self.block(below)(x, pictures, past, prefix)
         return x
 
     def embed(
         self, ids: Int[Tensor, "batch tokens"], first: int = 0
     ) -> Float[Tensor, "batch tokens width"]:
-        """Token embeddings times sqrt(width), plus positions from the first token's on."""
+        """Token embeddings, scaled, plus positions from the first token's on."""
         end, longest = first + ids.shape[1], self.config.context_tokens
         if end > longest:
             raise InputError(
@@ -243,6 +279,6 @@ class Trunk(nn.Module):
                 cure="cut the input, or train with a larger models.trunk.context_tokens",
             )
         positions = self.sinusoids if self.positions is None else self.positions.weight
-        scaled = self.embedding(ids) * self.config.width**0.5
+        scaled = self.embedding(ids) * self.architecture.embedding_scale(self.config.width)
         out: Tensor = self.dropout(scaled + positions[first:end])
         return out

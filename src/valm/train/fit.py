@@ -18,6 +18,7 @@ from valm.models.initialise import initialise
 from valm.models.language_model import LanguageModel
 from valm.models.trunk import TrunkConfig
 from valm.train.checkpoint import CHECKPOINTS
+from valm.train.initial_weights import start_from
 from valm.train.inputs import TRAIN, VALID, PictureFiles, open_inputs
 from valm.train.loop import run_training
 from valm.train.memory import keep_freed_memory
@@ -53,8 +54,10 @@ def train_model(
     Raises:
         InputError: Nothing can be written beside ``output`` or in the work folder.
         ResumeError: What ``resume_from`` holds was made under other keys, code or inputs.
-        ConfigError: The variant reads pictures and none were named, or there are not the devices
-            or processes that the configuration states.
+        SourceError: The checkpoint that it is to start from cannot be had.
+        IntegrityError: That checkpoint's weights are others than those stated.
+        ConfigError: The variant reads pictures and none were named, that checkpoint's sizes are not
+            the model's, or there are not the devices or processes that the configuration states.
         SystemExit: With 143, after SIGTERM and a checkpoint.
     """
     require_writable(output.parent)
@@ -65,12 +68,24 @@ def train_model(
     fusion = make_fusion(variant.fusion.name, variant.fusion.params)
     pictures = _pictures_of(variant, fusion, pictures)
     parents = [tokens, *(pictures.parents if pictures else [])]
-    trunk = TrunkConfig(**job.settings("models.trunk", Trunk).model_dump())
+    trunk_settings = job.settings("models.trunk", Trunk)
+    trunk = TrunkConfig(**trunk_settings.model_dump(exclude={"init_from"}))
     dtype = getattr(torch, settings.precision)
     inputs = open_inputs(variant, trunk.context_tokens, dtype, job.seed, tokens, pictures)
-    language_model = LanguageModel(trunk, fusion, inputs.vocabulary_size, inputs.value_width)
+    sizes = (trunk, fusion, inputs.vocabulary_size, inputs.value_width, variant.objective)
+    language_model = LanguageModel(*sizes)
     initialise(language_model, seed)
-    training = Training(language_model, settings, seed, inputs.blocks[TRAIN], inputs.blocks[VALID])
+    start = trunk_settings.init_from
+    if start is not None:
+        start_from(language_model, start)
+    training = Training(
+        language_model,
+        settings,
+        seed,
+        inputs.blocks[TRAIN],
+        inputs.blocks[VALID],
+        variant.image_mask_probability,
+    )
     process = this_process(settings.devices)
     with job.work(parents, helps=not process.leads) as work:
         now = record_of(job.note(parents))
@@ -82,15 +97,15 @@ def train_model(
         if not process.leads:
             return
         if training.gathered is not None:
-            language_model = LanguageModel(
-                trunk, fusion, inputs.vocabulary_size, inputs.value_width
-            )
+            language_model = LanguageModel(*sizes)
             language_model.load_state_dict(training.gathered)
         facts = {
             "variant": model,
             "seed": seed,
             "pictures": variant.pictures,
             "top_k": variant.top_k,
+            "objective": variant.objective,
+            "init_from": None if start is None else start.model_dump(mode="json"),
             "steps": settings.steps,
             "tokens_seen": settings.steps * settings.sequences_per_step * trunk.context_tokens,
             "valid_loss": valid_loss,

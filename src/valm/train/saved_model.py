@@ -47,6 +47,7 @@ def load_model(manifest: Path) -> tuple[LanguageModel, dict[str, Any]]:
         make_fusion(sizes["fusion"]["name"], sizes["fusion"]["params"]),
         sizes["vocabulary_size"],
         sizes["value_width"],
+        sizes.get("objective", "causal_lm"),
     )
     model.load_state_dict(safetensors.torch.load_file(manifest.parent / WEIGHTS))
     return model.eval(), info

@@ -13,7 +13,9 @@ from torch.distributed.fsdp import FullyShardedDataParallel
 from torch.optim.lr_scheduler import LambdaLR
 
 from valm.config.train import Train
+from valm.core.seeding import derive_seed
 from valm.models.language_model import LanguageModel
+from valm.models.objective import Exercise
 from valm.train.batches import Batch, Blocks, Share, ordered_batches, prefetched, shuffled_batches
 from valm.train.optimiser import learning_rate_factor, make_optimiser
 
@@ -39,6 +41,7 @@ class Training(lightning.LightningModule):
 
     Args:
         seed: The model's own seed, which orders the batches.
+        image_mask_probability: How often a token is shown none of its pictures in a training step.
 
     Attributes:
         gathered: After training, the tensors of a model that is spread over the processes (fsdp),
@@ -52,8 +55,10 @@ class Training(lightning.LightningModule):
         seed: int,
         train_blocks: Blocks,
         valid_blocks: Blocks,
+        image_mask_probability: float = 0.0,
     ):
         super().__init__()
+        self.image_mask_probability = image_mask_probability
         self.model, self.settings, self.seed = model, settings, seed
         model.trunk.recomputes = settings.devices.activation_checkpointing
         self.train_blocks, self.valid_blocks = train_blocks, valid_blocks
@@ -70,8 +75,17 @@ class Training(lightning.LightningModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Mean loss of a batch in nats a token."""
+        pictures, probability = batch.pictures, self.image_mask_probability
+        if pictures is not None and probability > 0:
+            pictures = pictures.masked(probability)
+        given = self._exercise(batch)
         with self.autocast():
-            return self.loss(batch.ids, batch.targets, batch.pictures)
+            return self.loss(given.ids, given.answers, pictures, given.asked, given.prefix)
+
+    def _exercise(self, batch: Batch, generator: torch.Generator | None = None) -> Exercise:
+        """What the model's objective makes of a batch."""
+        model = self.model
+        return model.objective.exercise(batch.ids, batch.targets, model.vocabulary_size, generator)
 
     def autocast(self) -> AbstractContextManager[None]:
         """Matrix products in the configured type; weights, norms and losses stay float32."""
@@ -84,6 +98,8 @@ class Training(lightning.LightningModule):
         count = min(len(self.valid_blocks), max(1, self.settings.validation_tokens // context))
         per_batch = self.settings.sequences_per_step
         self.model.eval()
+        # The same places are asked for at every validation, of every model.
+        self.validation_choices.manual_seed(derive_seed(0, "validation"))
         with torch.no_grad(), self.autocast():
             losses = [
                 cast(Tensor, self.trainer.strategy.validation_step(batch))
@@ -109,11 +125,15 @@ class Training(lightning.LightningModule):
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def validation_step(self, batch: Batch) -> Tensor:
-        """The loss of every token of a batch, in nats."""
-        return self.model.token_losses(batch.ids, batch.targets, batch.pictures).flatten()
+        """The loss of every token of a batch that is asked for, in nats."""
+        given = self._exercise(batch, self.validation_choices)
+        return self.model.token_losses(
+            given.ids, given.answers, batch.pictures, given.asked, given.prefix
+        )
 
     def on_fit_start(self) -> None:
-        """Keep the picture table where the model is."""
+        """Keep the picture table, and the validation's generator, where the model is."""
+        self.validation_choices = torch.Generator(self.device)
         self.train_blocks = self.train_blocks.to(self.device)
         self.valid_blocks = self.valid_blocks.to(self.device)
 

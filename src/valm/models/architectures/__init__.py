@@ -1,0 +1,1 @@
+"""Kinds of trunk: one registered plug-in a file."""

@@ -1,0 +1,1 @@
+"""What models are trained to say: one registered plug-in a file."""
