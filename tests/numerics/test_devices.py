@@ -23,6 +23,7 @@ from safetensors.torch import load_file
 
 from valm.config.study import parse_study
 from valm.config.train import Devices
+from valm.config.verbs import ASIDE
 from valm.errors import ConfigError, ResumeError
 from valm.models.pictures import Pictures
 from valm.models.trunk import TrunkConfig
@@ -60,34 +61,62 @@ def train_here(streams: Streams, folder: Path, devices: dict[str, Any]) -> Path:
     return folder
 
 
+# The real command, whose leading process sends itself a signal as a step begins.
+SIGNALLED = """
+import os
+from valm.cli.main import main
+from valm.train.training import Training
+
+step = Training.training_step
+number, at = map(int, os.environ["SIGNAL_AT"].split())
+def signalled(self, batch, index):
+    if self.trainer.global_step == at and self.trainer.is_global_zero:
+        os.kill(os.getpid(), number)
+    return step(self, batch, index)
+Training.training_step = signalled
+main()
+"""
+
+
 def start(
     streams: Streams,
     folder: Path,
     devices: dict[str, Any],
     changes: dict[str, Any] | None = None,
     options: tuple[str | Path, ...] = (),
+    signal_at: tuple[int, int] | None = None,
     **environment: str,
 ) -> subprocess.Popen[str]:
-    """The real command in a process of its own, which starts others if it is to."""
+    """The real command in a process of its own, which starts others if it is to.
+
+    Args:
+        signal_at: A signal, and the step at which the leading process gets it.
+    """
+    program: tuple[str | Path, ...] = ("-m", "valm")
+    if signal_at is not None:
+        program = (folder / "signalled.py",)
+        (folder / "signalled.py").write_text(SIGNALLED, encoding="utf-8")
+        environment["SIGNAL_AT"] = "{} {}".format(*signal_at)
     job = training_job("valm", changes={"train": EXACT | {"devices": devices}} | (changes or {}))
     pictures = streams.pictures
     command = [
-        sys.executable, "-m", "valm", "train-model", "--model", "valm", "--seed", "1",
+        sys.executable, *program, "train-model", "--model", "valm", "--seed", "1",
         "--tokens", streams.tokens, "--vectors", pictures.vectors,
         "--neighbours-train", pictures.neighbours["train"],
         "--neighbours-valid", pictures.neighbours["valid"],
         "--section", json.dumps(job.section), "--code", "c0de",
         "--output", folder / "model.manifest.json", *options,
     ]  # fmt: skip
+    handed = {"VALM_WORK": str(folder / "work"), ASIDE: json.dumps(dict(job.aside))}
     return subprocess.Popen(
         list(map(str, command)), stderr=subprocess.PIPE, text=True, cwd=folder,
-        env=os.environ | {"VALM_WORK": str(folder / "work")} | environment,
+        env=os.environ | handed | environment,
     )  # fmt: skip
 
 
-def losses(folder: Path, steps: int = 12) -> list[list[float]]:
+def losses(folder: Path) -> list[list[float]]:
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == [*range(2, steps + 1, 2)]
+    assert [line["step"] for line in lines] == [2, 4, 6, 8, 10, 12]
     return [[line["loss"], line["valid_loss"] or 0.0, line["tokens"]] for line in lines]
 
 
@@ -165,38 +194,33 @@ def test_two_machines_under_srun(streams: Streams, alone: Path, tmp_path: Path) 
 def test_machines_go_on_from_another_folder_whichever_comes_first(
     streams: Streams, tmp_path: Path
 ) -> None:
-    long = {"train": EXACT | {"devices": {"nodes": 2}, "steps": 300, "checkpoint_every_steps": 20}}
+    devices = {"nodes": 2}
     here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
     for folder in (here, elsewhere):
         folder.mkdir()
 
-    def process(
-        rank: int, port: str, folder: Path, options: tuple[str | Path, ...] = ()
-    ) -> subprocess.Popen[str]:
-        return start(streams, folder, {}, long, options, **under_srun(rank, port))
+    def process(rank: int, port: str, folder: Path, **more: Any) -> subprocess.Popen[str]:
+        return start(streams, folder, devices, **more, **under_srun(rank, port))
 
-    port = free_port()
-    killed = [process(rank, port, here) for rank in (0, 1)]
-    while newest_checkpoint_of(here) is None:
-        assert killed[0].poll() is None, killed[0].communicate()[1]
-        time.sleep(0.02)
-    for run in killed:
-        run.kill()
-        run.communicate()
+    port, kill = free_port(), (signal.SIGKILL, 6)
+    for run in [process(rank, port, here, signal_at=kill) for rank in (0, 1)]:
+        error = run.communicate()[1]
+        assert run.returncode != 0
+    assert newest_checkpoint_of(here) == "step-00000004", error
     (work,) = here.glob("work/train-model/*")
     shutil.copytree(work, tmp_path / "moved")
     port, options = free_port(), ("--resume-from", tmp_path / "moved")
-    second = process(1, port, elsewhere, options)
+    second = process(1, port, elsewhere, options=options)
     while not list(elsewhere.glob("work/train-model/*")):
         assert second.poll() is None, second.communicate()[1]
         time.sleep(0.02)
     time.sleep(2)  # it has looked for a checkpoint before the first process is there
-    ended_well(process(0, port, elsewhere, options), second)
+    ended_well(process(0, port, elsewhere, options=options), second)
     port = free_port()
     ended_well(*(process(rank, port, here) for rank in (0, 1)))
     first, moved = ((f / "model.safetensors").read_bytes() for f in (here, elsewhere))
     assert first == moved
-    assert losses(here, 300) == losses(elsewhere, 300)
+    assert losses(here) == losses(elsewhere)
 
 
 def newest_checkpoint_of(folder: Path) -> str | None:
@@ -209,25 +233,18 @@ def test_two_processes_go_on_after_sigterm_and_sigkill(streams: Streams, tmp_pat
     """With dropout, of which each process draws its own: the bits of the undisturbed run."""
     changes = {"models": {"trunk": {"dropout": 0.1}}}
     devices = {"per_node": 2, "accumulate_steps": 2}
-    long = {"train": EXACT | {"devices": devices, "steps": 400, "checkpoint_every_steps": 20}}
     undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
     for folder in (undisturbed, disturbed):
         folder.mkdir()
-    known = None
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        run = start(streams, disturbed, devices, changes | long)
-        while newest_checkpoint_of(disturbed) in (None, known):
-            assert run.poll() is None, run.communicate()[1]
-            time.sleep(0.02)
-        run.send_signal(number)
+    for number, step, code, kept in (
+        (signal.SIGTERM, 5, 143, "step-00000006"),
+        (signal.SIGKILL, 10, -9, "step-00000008"),
+    ):
+        run = start(streams, disturbed, devices, changes, signal_at=(number, step))
         error = run.communicate()[1]
-        assert run.returncode == (143 if number == signal.SIGTERM else -9), error
-        known = newest_checkpoint_of(disturbed)
-        assert known is not None and known != "step-00000400"
-    for folder in (disturbed, undisturbed):
-        run = start(streams, folder, devices, changes | long)
-        error = run.communicate()[1]
-        assert run.returncode == 0, error
+        assert run.returncode == code, error
+        assert newest_checkpoint_of(disturbed) == kept
+    ended_well(*(start(streams, folder, devices, changes) for folder in (disturbed, undisturbed)))
     first, second = (
         (folder / "model.safetensors").read_bytes() for folder in (undisturbed, disturbed)
     )

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from valm.cli.evaluate import Output, Request, TaskName
-from valm.cli.job_options import DEFAULT_CONFIG, Code, ConfigFiles, Log, Section, Threads, open_job
-
-VERB = "evaluate-baseline"
+from valm.cli.job_options import JobOptions, add_verb
 
 
 def evaluate_baseline(
+    options: JobOptions,
     baseline: Annotated[
         str, typer.Option(help="Name in evaluate.baselines; with --checkpoint: any name or a kind.")
     ],
@@ -28,11 +28,6 @@ def evaluate_baseline(
     ] = None,
     revision: Annotated[str | None, typer.Option(help="With --checkpoint: its revision.")] = None,
     sha256: Annotated[str | None, typer.Option(help="With --checkpoint: of its weights.")] = None,
-    section: Section = "",
-    config: ConfigFiles = DEFAULT_CONFIG,
-    code: Code = "",
-    threads: Threads = 1,
-    log: Log = None,
 ) -> None:
     """Let a model of others (GPT-2, BERT, CLIP ...) answer a prepared task."""
     from valm.evaluate.ask_baseline import evaluate_baseline as run
@@ -42,14 +37,11 @@ def evaluate_baseline(
             "name": baseline, "kind": kind or baseline, "checkpoint": checkpoint,
             "revision": revision, "sha256": sha256,
         }  # fmt: skip
-        section = json.dumps({"evaluate.baselines": [entry]})
-    job = open_job(
-        VERB, section=section, config=config, code=code, threads=threads, log=log,
-        baseline=baseline, task=task,
-    )  # fmt: skip
+        options = replace(options, section=json.dumps({"evaluate.baselines": [entry]}))
+    job = options.open_job(baseline=baseline, task=task)
     run(job, task=task, request=request, output=output)
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the verb."""
-    app.command(VERB)(evaluate_baseline)
+    add_verb(app, evaluate_baseline)

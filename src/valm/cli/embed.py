@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from valm.cli.job_options import DEFAULT_CONFIG, Code, ConfigFiles, Log, Section, Threads, open_job
+from valm.cli.job_options import JobOptions, add_verb
 
 Output = Annotated[Path, typer.Option(help="Manifest to write.")]
 Pictures = Annotated[Path, typer.Option(help="Manifest of the picture list.")]
@@ -18,70 +18,51 @@ FeaturesOption = Annotated[
 
 
 def extract_features(
+    options: JobOptions,
     pictures: Pictures,
     output: Output,
     raw: Raw = None,
-    section: Section = "",
-    config: ConfigFiles = DEFAULT_CONFIG,
-    code: Code = "",
-    threads: Threads = 1,
-    log: Log = None,
 ) -> None:
     """Describe every picture by a packaged ImageNet network and its pixels' colours."""
     from valm.embed.features import extract_features as run
 
-    job = open_job(
-        "extract-features", section=section, config=config, code=code, threads=threads, log=log
-    )
+    job = options.open_job()
     run(job, pictures=pictures, raw=raw or [], output=output)
 
 
 def make_encoder(
+    options: JobOptions,
     pictures: Pictures,
     tokens: Annotated[Path, typer.Option(help="Manifest of the token streams.")],
     tokenizer: Annotated[Path, typer.Option(help="Manifest of the tokenizer.")],
     output: Output,
     features: FeaturesOption = None,
-    section: Section = "",
-    config: ConfigFiles = DEFAULT_CONFIG,
-    code: Code = "",
-    threads: Threads = 1,
-    log: Log = None,
 ) -> None:
     """Train the study's encoder, or take over a given model and checkpoint."""
     from valm.embed.make import make_encoder as run
 
-    job = open_job(
-        "make-encoder", section=section, config=config, code=code, threads=threads, log=log
-    )
+    job = options.open_job()
     run(
         job, pictures=pictures, tokens=tokens, tokenizer=tokenizer, features=features, output=output
     )
 
 
 def embed_pictures(
+    options: JobOptions,
     pictures: Pictures,
     encoder: Annotated[Path, typer.Option(help="Manifest of the encoder.")],
     output: Output,
     features: FeaturesOption = None,
-    section: Section = "",
-    config: ConfigFiles = DEFAULT_CONFIG,
-    code: Code = "",
-    threads: Threads = 1,
-    log: Log = None,
 ) -> None:
     """Write the key and the value of every picture."""
     from valm.embed.pictures import embed_pictures as run
 
-    job = open_job(
-        "embed-pictures", section=section, config=config, code=code, threads=threads, log=log,
-        encoder=encoder,
-    )  # fmt: skip
+    job = options.open_job(encoder=encoder)
     run(job, pictures=pictures, encoder=encoder, features=features, output=output)
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the verbs of this phase."""
-    app.command("extract-features")(extract_features)
-    app.command("make-encoder")(make_encoder)
-    app.command("embed-pictures")(embed_pictures)
+    add_verb(app, extract_features)
+    add_verb(app, make_encoder)
+    add_verb(app, embed_pictures)

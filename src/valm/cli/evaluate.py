@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from valm.cli.job_options import DEFAULT_CONFIG, Code, ConfigFiles, Log, Section, Threads, open_job
+from valm.cli.job_options import JobOptions, add_verb
 
 Output = Annotated[Path, typer.Option(help="Manifest to write.")]
 TaskName = Annotated[str, typer.Option(help="Name of the task.")]
@@ -19,28 +19,22 @@ Vectors = Annotated[Path | None, typer.Option(help="Manifest of the picture vect
 
 
 def prepare_task(
+    options: JobOptions,
     task: TaskName,
     tokenizer: Annotated[Path, typer.Option(help="Manifest of the tokenizer.")],
     tokens: Annotated[Path, typer.Option(help="Manifest of the token streams.")],
     output: Output,
     raw: Annotated[list[Path] | None, typer.Option(help="Manifests of its raw files.")] = None,
-    section: Section = "",
-    config: ConfigFiles = DEFAULT_CONFIG,
-    code: Code = "",
-    threads: Threads = 1,
-    log: Log = None,
 ) -> None:
     """Turn a task's prompts into tokens."""
     from valm.evaluate.prepare import prepare_task as run
 
-    job = open_job(
-        "prepare-task", section=section, config=config, code=code, threads=threads, log=log,
-        task=task,
-    )  # fmt: skip
+    job = options.open_job(task=task)
     run(job, task=task, raw=raw or [], tokenizer=tokenizer, tokens=tokens, output=output)
 
 
 def illustrate_task(
+    options: JobOptions,
     task: TaskName,
     preset: Annotated[str, typer.Option(help="Name of the preset in retrieve.presets.")],
     request: Request,
@@ -49,19 +43,11 @@ def illustrate_task(
     vectors: Annotated[Path, typer.Option(help="Manifest of the picture vectors.")],
     index: Annotated[Path, typer.Option(help="Manifest of the index that is searched.")],
     output: Output,
-    section: Section = "",
-    config: ConfigFiles = DEFAULT_CONFIG,
-    code: Code = "",
-    threads: Threads = 1,
-    log: Log = None,
 ) -> None:
     """Find the pictures of every token of a prepared task."""
     from valm.evaluate.illustrate import illustrate_task as run
 
-    job = open_job(
-        "illustrate-task", section=section, config=config, code=code, threads=threads, log=log,
-        encoder=encoder, preset=preset, task=task,
-    )  # fmt: skip
+    job = options.open_job(encoder=encoder, preset=preset, task=task)
     run(
         job, request=request, pictures=pictures, encoder=encoder, vectors=vectors, index=index,
         output=output,
@@ -69,6 +55,7 @@ def illustrate_task(
 
 
 def evaluate_model(
+    options: JobOptions,
     model: Annotated[str, typer.Option(help="Name of the variant.")],
     task: TaskName,
     request: Request,
@@ -76,44 +63,31 @@ def evaluate_model(
     output: Output,
     pictures: TaskPictures = None,
     vectors: Vectors = None,
-    section: Section = "",
-    config: ConfigFiles = DEFAULT_CONFIG,
-    code: Code = "",
-    threads: Threads = 1,
-    log: Log = None,
 ) -> None:
     """Let every seed of a model answer a task, with its own pictures and with the controls'."""
     from valm.evaluate.predict import Shown
     from valm.evaluate.predict import evaluate_model as run
 
-    job = open_job(
-        "evaluate-model", section=section, config=config, code=code, threads=threads, log=log,
-        model=model, task=task,
-    )  # fmt: skip
+    job = options.open_job(model=model, task=task)
     shown = Shown(pictures, vectors) if pictures and vectors else None
     run(job, model=model, task=task, request=request, models=models, output=output, shown=shown)
 
 
 def score_models(
+    options: JobOptions,
     predictions: Annotated[list[Path], typer.Option(help="Manifests of all predictions.")],
     requests: Annotated[list[Path], typer.Option(help="Manifests of all prepared tasks.")],
     output: Output,
-    section: Section = "",
-    config: ConfigFiles = DEFAULT_CONFIG,
-    code: Code = "",
-    threads: Threads = 1,
-    log: Log = None,
 ) -> None:
     """Score all answers, with intervals, and test the study's pairs of models."""
     from valm.evaluate.score import score_models as run
 
-    job = open_job(
-        "score-models", section=section, config=config, code=code, threads=threads, log=log
-    )
+    job = options.open_job()
     run(job, predictions=predictions, requests=requests, output=output)
 
 
 def score_cell(
+    options: JobOptions,
     model: Annotated[str, typer.Option(help="Name of the variant.")],
     task: TaskName,
     seed: Annotated[int, typer.Option(help="The model's own seed.")],
@@ -122,28 +96,20 @@ def score_cell(
     output: Output,
     pictures: TaskPictures = None,
     vectors: Vectors = None,
-    section: Section = "",
-    config: ConfigFiles = DEFAULT_CONFIG,
-    code: Code = "",
-    threads: Threads = 1,
-    log: Log = None,
 ) -> None:
     """Write one cell of the score table: one model, one seed, one task."""
     from valm.evaluate.cell import score_cell as run
     from valm.evaluate.predict import Shown
 
-    job = open_job(
-        "score-cell", section=section, config=config, code=code, threads=threads, log=log,
-        model=model, task=task, seed=seed,
-    )  # fmt: skip
+    job = options.open_job(model=model, task=task, seed=seed)
     shown = Shown(pictures, vectors) if pictures and vectors else None
     run(job, model=model, seed=seed, request=request, trained=trained, output=output, shown=shown)
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the verbs of this phase."""
-    app.command("prepare-task")(prepare_task)
-    app.command("illustrate-task")(illustrate_task)
-    app.command("evaluate-model")(evaluate_model)
-    app.command("score-models")(score_models)
-    app.command("score-cell")(score_cell)
+    add_verb(app, prepare_task)
+    add_verb(app, illustrate_task)
+    add_verb(app, evaluate_model)
+    add_verb(app, score_models)
+    add_verb(app, score_cell)

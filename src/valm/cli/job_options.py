@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,50 +22,82 @@ from valm.core.logs import configure_logs
 from valm.core.manifest import read_manifest
 from valm.errors import ConfigError
 
-Section = Annotated[
-    str, typer.Option(help="The verb's config section as JSON; empty: taken from --config.")
-]
 ConfigFiles = Annotated[
     list[Path],
     typer.Option("--config", help="Configuration files, the later merged over the earlier."),
 ]
-Code = Annotated[str, typer.Option(help="Code fingerprint; empty: computed.")]
-Threads = Annotated[int, typer.Option(help="Threads the job may use.")]
 Log = Annotated[Path | None, typer.Option(help="File that keeps messages and tracebacks.")]
 
 DEFAULT_CONFIG = [Path("config.yaml")]
 
 
-def open_job(
-    verb: str,
-    *,
-    section: str,
-    config: list[Path],
-    code: str,
-    threads: int,
-    log: Path | None,
-    encoder: Path | None = None,
-    **choices: str | int,
-) -> Job:
-    """Make the job that a verb's options describe, and set its threads and logs.
+@dataclass(frozen=True)
+class JobOptions:
+    """What the command line was given for a verb, beside the verb's own options."""
 
-    Args:
-        encoder: Manifest of the encoder, if the verb reads through one.
-        choices: What the verb was asked to work on (a split, a model, a seed).
-    """
-    configure_logs(log)
-    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
-        os.environ[variable] = str(threads)
-    nodes: dict[str, Any]
-    if section:
+    verb: str
+    section: str
+    config: list[Path]
+    code: str
+    threads: int
+    log: Path | None
+
+    def open_job(self, encoder: Path | None = None, **choices: str | int) -> Job:
+        """Make the job that the options describe, and set its threads and logs.
+
+        Args:
+            encoder: Manifest of the encoder, if the verb reads through one.
+            choices: What the verb was asked to work on (a split, a model, a seed).
+
+        Raises:
+            ConfigError: The section is not JSON, or the configuration is wrong.
+        """
+        configure_logs(self.log)
+        for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
+            os.environ[variable] = str(self.threads)
+        nodes, aside = self._read_nodes(choices)
+        kind = read_manifest(encoder, "encoder").facts["encoder"] if encoder else None
+        plugins = plugin_modules(self.verb, nodes, choices, kind)
+        modules = module_digests([verb_named(self.verb).module, *plugins])
+        code = self.code or digest_data(modules)
+        return Job(self.verb, nodes, code, choices, self.threads, modules, aside)
+
+    def _read_nodes(self, choices: dict[str, str | int]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The verb's section, and the keys that it reads aside: handed over, or of the files."""
+        if not self.section:
+            study = load_study(self.config)
+            return section_for(study, self.verb, **choices), aside_for(study, self.verb)
         try:
-            nodes, aside = json.loads(section), json.loads(os.environ.get(ASIDE, "{}"))
+            return json.loads(self.section), json.loads(os.environ.get(ASIDE, "{}"))
         except json.JSONDecodeError as error:
             raise ConfigError(f"--section or {ASIDE} is not JSON: {error}") from error
-    else:
-        study = load_study(config)
-        nodes, aside = section_for(study, verb, **choices), aside_for(study, verb)
-    kind = read_manifest(encoder, "encoder").facts["encoder"] if encoder else None
-    plugins = plugin_modules(verb, nodes, choices, kind)
-    modules = module_digests([verb_named(verb).module, *plugins])
-    return Job(verb, nodes, code or digest_data(modules), choices, threads, modules, aside)
+
+
+def add_verb(app: typer.Typer, function: Callable[..., None]) -> None:
+    """Add a verb under its function's name, with the options that every verb shares.
+
+    Args:
+        function: Takes JobOptions, then the verb's own options as typer understands them.
+    """
+    verb = function.__name__.replace("_", "-")
+
+    def shared(
+        section: Annotated[
+            str, typer.Option(help="The verb's config section as JSON; empty: taken from --config.")
+        ] = "",
+        config: ConfigFiles = DEFAULT_CONFIG,
+        code: Annotated[str, typer.Option(help="Code fingerprint; empty: computed.")] = "",
+        threads: Annotated[int, typer.Option(help="Threads the job may use.")] = 1,
+        log: Log = None,
+    ) -> JobOptions:
+        return JobOptions(verb, section, config, code, threads, log)
+
+    def command(**given: Any) -> None:
+        options = shared(**{name: given.pop(name) for name in common.parameters})
+        function(options, **given)
+
+    common = inspect.signature(shared, eval_str=True)
+    _, *own = inspect.signature(function, eval_str=True).parameters.values()
+    parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in (*own, *common.parameters.values())]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    app.command(verb, help=inspect.getdoc(function))(command)

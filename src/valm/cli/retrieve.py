@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from valm.cli.job_options import DEFAULT_CONFIG, Code, ConfigFiles, Log, Section, Threads, open_job
+from valm.cli.job_options import JobOptions, add_verb
 
 Output = Annotated[Path, typer.Option(help="Manifest to write.")]
 Vectors = Annotated[Path, typer.Option(help="Manifest of the picture vectors.")]
@@ -18,58 +18,35 @@ SearchedIndex = Annotated[Path, typer.Option(help="Manifest of the index that is
 
 
 def build_index(
+    options: JobOptions,
     vectors: Vectors,
     index: Annotated[str, typer.Option(help="Name of the index in retrieve.indices.")],
     output: Output,
-    section: Section = "",
-    config: ConfigFiles = DEFAULT_CONFIG,
-    code: Code = "",
-    threads: Threads = 1,
-    log: Log = None,
 ) -> None:
     """Build one faiss index of the picture keys."""
-    job = open_job(
-        "build-index",
-        section=section,
-        config=config,
-        code=code,
-        threads=threads,
-        log=log,
-        index=index,
-    )
+    job = options.open_job(index=index)
     from valm.retrieve.index import build_index as run
 
     run(job, vectors=vectors, index=index, output=output)
 
 
 def measure_recall(
+    options: JobOptions,
     vectors: Vectors,
     indices: Annotated[list[Path], typer.Option(help="Manifests of the indices.")],
     encoder: Encoder,
     tokens: Tokens,
     output: Output,
-    section: Section = "",
-    config: ConfigFiles = DEFAULT_CONFIG,
-    code: Code = "",
-    threads: Threads = 1,
-    log: Log = None,
 ) -> None:
     """Measure each index against exact search; fail below a recall floor."""
-    job = open_job(
-        "measure-recall",
-        section=section,
-        config=config,
-        code=code,
-        threads=threads,
-        log=log,
-        encoder=encoder,
-    )
+    job = options.open_job(encoder=encoder)
     from valm.retrieve.recall import measure_recall as run
 
     run(job, vectors=vectors, indices=indices, encoder=encoder, tokens=tokens, output=output)
 
 
 def find_neighbours(
+    options: JobOptions,
     preset: PresetName,
     split: Annotated[str, typer.Option(help="train, valid or test.")],
     tokens: Tokens,
@@ -77,24 +54,9 @@ def find_neighbours(
     vectors: Vectors,
     index: SearchedIndex,
     output: Output,
-    section: Section = "",
-    config: ConfigFiles = DEFAULT_CONFIG,
-    code: Code = "",
-    threads: Threads = 1,
-    log: Log = None,
 ) -> None:
     """Find the K nearest pictures of every token of a split."""
-    job = open_job(
-        "find-neighbours",
-        section=section,
-        config=config,
-        code=code,
-        threads=threads,
-        log=log,
-        encoder=encoder,
-        preset=preset,
-        split=split,
-    )
+    job = options.open_job(encoder=encoder, preset=preset, split=split)
     from valm.retrieve.neighbours import find_neighbours as run
 
     run(
@@ -109,6 +71,7 @@ def find_neighbours(
 
 
 def show_pictures(
+    options: JobOptions,
     tokenizer: Annotated[Path, typer.Option(help="Manifest of the tokenizer.")],
     encoder: Encoder,
     vectors: Vectors,
@@ -121,20 +84,9 @@ def show_pictures(
     prompt: Annotated[
         list[str] | None, typer.Option(help="A text, in place of report.prompts.")
     ] = None,
-    section: Section = "",
-    config: ConfigFiles = DEFAULT_CONFIG,
-    code: Code = "",
-    threads: Threads = 1,
-    log: Log = None,
 ) -> None:
     """List the pictures that each token of some prompts retrieves."""
-    job = open_job(
-        "show-pictures",
-        section=section,
-        config=config,
-        code=code,
-        threads=threads,
-        log=log,
+    job = options.open_job(
         encoder=encoder,
         prompts="\n".join(prompt or []),
         **({} if preset is None else {"preset": preset}),
@@ -154,7 +106,7 @@ def show_pictures(
 
 def add_to(app: typer.Typer) -> None:
     """Register the verbs of this phase."""
-    app.command("build-index")(build_index)
-    app.command("measure-recall")(measure_recall)
-    app.command("find-neighbours")(find_neighbours)
-    app.command("show-pictures")(show_pictures)
+    add_verb(app, build_index)
+    add_verb(app, measure_recall)
+    add_verb(app, find_neighbours)
+    add_verb(app, show_pictures)

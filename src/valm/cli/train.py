@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from valm.cli.job_options import DEFAULT_CONFIG, Code, ConfigFiles, Log, Section, Threads, open_job
+from valm.cli.job_options import JobOptions, add_verb
 
 
 def train_model(
+    options: JobOptions,
     model: Annotated[str, typer.Option(help="Name of the variant (models.variants).")],
     seed: Annotated[int, typer.Option(help="The model's own seed.")],
     tokens: Annotated[Path, typer.Option(help="Manifest of the token streams.")],
@@ -26,11 +27,6 @@ def train_model(
         Path | None,
         typer.Option(help="Another work folder to go on from; refused if a key has changed."),
     ] = None,
-    section: Section = "",
-    config: ConfigFiles = DEFAULT_CONFIG,
-    code: Code = "",
-    threads: Threads = 1,
-    log: Log = None,
 ) -> None:
     """Train one model with one seed; go on where a killed run of the same was.
 
@@ -39,16 +35,7 @@ def train_model(
     from valm.train.fit import train_model as run
     from valm.train.inputs import TRAIN, VALID, PictureFiles
 
-    job = open_job(
-        "train-model",
-        section=section,
-        config=config,
-        code=code,
-        threads=threads,
-        log=log,
-        model=model,
-        seed=seed,
-    )
+    job = options.open_job(model=model, seed=seed)
     pictures = None
     if vectors and neighbours_train and neighbours_valid:
         pictures = PictureFiles(vectors, {TRAIN: neighbours_train, VALID: neighbours_valid})
@@ -59,11 +46,11 @@ def train_model(
         tokens=tokens,
         pictures=pictures,
         output=output,
-        curves=log.with_suffix("") if log else None,
+        curves=options.log.with_suffix("") if options.log else None,
         resume_from=resume_from,
     )
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("train-model")(train_model)
+    add_verb(app, train_model)
