@@ -1,14 +1,20 @@
 """The configuration: strict, merged over the default, with errors that name the cure."""
 
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
-from valm.cli.registries import checked_study
+from valm.cli.registries import REGISTRIES, checked_study
 from valm.config.document import default_yaml, documents
+from valm.config.parameter_keys import keys_of
 from valm.config.study import Study, load_study, merge, parse_study
 from valm.config.verbs import VERBS, section_for
+from valm.core.registry import Registry
 from valm.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -73,11 +79,60 @@ def test_wrong_keys_and_values_are_named(data: dict[str, object], message: str) 
             {"models": {"variants": [{"name": "a", "pictures": "oracle"}]}},
             "'a' cannot be trained on the oracle's pictures",
         ),
+        (
+            {"embed": {"encoder": {"name": "two_tower", "params": {"hiden_width": 8}}}},
+            r"'hiden_width' \[embed.encoder.params\].*did you mean 'hidden_width'",
+        ),
+        (
+            {"embed": {"encoder": {"name": "two_tower", "params": {"text": {"step": 8}}}}},
+            r"'step' \[embed.encoder.params.text\].*did you mean 'steps'",
+        ),
+        (
+            {
+                "models": {
+                    "variants": [
+                        {"name": "a"} | {"fusion": {"name": "joint", "params": {"scal": 2.0}}}
+                    ]
+                }
+            },
+            r"'scal' \[models.variants\[\].fusion.params\].*did you mean 'scale'",
+        ),
+        (
+            {
+                "models": {
+                    "variants": [{"name": "a"} | {"fusion": {"name": "none", "params": {"k": 1}}}]
+                }
+            },
+            r"'k' \[models.variants\[\].fusion.params\] -> it takes none",
+        ),
     ],
 )
 def test_wrong_plugin_names_are_named(data: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match="(?s)" + message):
         checked_study(data)
+
+
+def keys_below(model: type[BaseModel]) -> dict[str, Any]:
+    fields = {name: field.annotation for name, field in model.model_fields.items()}
+    nested = {n: a for n, a in fields.items() if isinstance(a, type) and issubclass(a, BaseModel)}
+    return {name: keys_below(nested[name]) if name in nested else None for name in fields}
+
+
+@pytest.mark.parametrize("path", ["embed.encoder", "models.variants[].fusion"])
+def test_the_keys_read_from_a_plugin_s_source_are_those_of_its_params(path: str) -> None:
+    registry: Registry[Any] = REGISTRIES[path]
+    known = {name: keys_of(registry.module(name)) or {} for name in registry.names()}
+    assert known == {name: keys_below(registry.get(name).parameters) for name in registry.names()}
+    assert any(known.values())
+
+
+def test_a_study_is_checked_without_torch() -> None:
+    code = (
+        "import sys; from pathlib import Path; from valm.cli.registries import checked_study;"
+        "checked_study([Path('config.yaml'), Path('config/studies/tiny.yaml')]);"
+        "sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
 def test_lists_replace_and_mappings_merge() -> None:

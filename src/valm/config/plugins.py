@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
+from valm.config.base import Plugin
+from valm.config.parameter_keys import check_keys
 from valm.config.retrieve import Preset
 from valm.config.study import Study
 from valm.core.registry import Registry, did_you_mean
@@ -33,14 +35,21 @@ def named_plugins(study: Study) -> dict[str, list[str]]:
     }
 
 
+def _parametrised(study: Study) -> Iterator[tuple[str, Plugin]]:
+    """The plug-ins that a study may give parameters, by the key paths of their registries."""
+    yield "embed.encoder", study.embed.encoder
+    for variant in study.models.variants:
+        yield "models.variants[].fusion", variant.fusion
+
+
 def check_plugins(study: Study, registries: Mapping[str, Registry[object]]) -> Study:
-    """Return the study if every plug-in it names is registered and no name is listed twice.
+    """Return the study if every plug-in it names is registered, and takes what it is given.
 
     Args:
         registries: The registry for each key path of ``named_plugins``.
 
     Raises:
-        ConfigError: Naming key path and plug-in, with the closest registered name.
+        ConfigError: Naming key path and plug-in, or parameter, with the closest known name.
     """
     for path, names in named_plugins(study).items():
         for name in names:
@@ -48,6 +57,8 @@ def check_plugins(study: Study, registries: Mapping[str, Registry[object]]) -> S
                 registries[path].module(name)
             except ConfigError as error:
                 raise ConfigError(error.what, where=path, cure=error.cure) from error
+    for path, plugin in _parametrised(study):
+        check_keys(registries[path].module(plugin.name), plugin.params, f"{path}.params")
     models = [variant.name for variant in study.models.variants]
     _check_unique("models.variants", models)
     baselines = [baseline.name for baseline in study.evaluate.baselines]
