@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from builders.encoders import FakeEncoder
 from builders.retrieval import (
+    PRESET,
     random_documents,
     retrieve_job,
     unit_vectors,
@@ -19,10 +20,12 @@ from builders.retrieval import (
     write_vectors,
 )
 
+from valm.config.models import Variant
 from valm.config.retrieve import Query
 from valm.retrieve import neighbours, queries
 from valm.retrieve.index import Searcher
 from valm.retrieve.neighbours import Neighbours, find_neighbours, look_up
+from valm.train.inputs import open_given
 
 # Runs as a process of its own, which stops for good before the block that its argument names.
 RUN = """
@@ -48,7 +51,7 @@ def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def run(folder: Path, encoder: FakeEncoder, pictures: int = 90) -> Path:
+def run(folder: Path, encoder: FakeEncoder, pictures: int = 90, **preset: bool) -> Path:
     """Find the neighbours of a small stream in small blocks."""
     patched = pytest.MonkeyPatch()
     patched.setattr(neighbours, "load_encoder", lambda manifest: encoder)
@@ -56,7 +59,7 @@ def run(folder: Path, encoder: FakeEncoder, pictures: int = 90) -> Path:
     vectors = write_vectors(folder / "vectors", unit_vectors(pictures))
     output = folder / "neighbours" / "train.manifest.json"
     find_neighbours(
-        retrieve_job("find-neighbours"),
+        retrieve_job("find-neighbours", presets=[{"name": PRESET} | preset]),
         split="train",
         tokens=write_stream(folder / "tokens", DOCUMENTS),
         encoder=write_encoder(folder / "encoder"),
@@ -117,3 +120,14 @@ def test_fewer_pictures_than_k(tmp_path: Path) -> None:
 def test_work_is_forgotten_once_it_is_finished(tmp_path: Path) -> None:
     run(tmp_path, FakeEncoder())
     assert not list(tmp_path.glob("work/**/*.npy"))
+
+
+def test_without_text_states_the_tables_are_the_same_and_hold_none(tmp_path: Path) -> None:
+    whole = Neighbours.open(run(tmp_path / "whole", FakeEncoder()))
+    manifest = run(tmp_path / "lean", FakeEncoder(), text_states=False)
+    lean = Neighbours.open(manifest)
+    assert np.array_equal(lean.ids, whole.ids) and np.array_equal(lean.mask, whole.mask)
+    assert lean.values.shape == (len(whole.ids), 0)
+    valm = Variant(name="valm", pictures="retrieved")
+    given = open_given(manifest, "train", valm, 90, seed=1)
+    assert given.ids is not None and np.array_equal(given.ids, whole.ids)

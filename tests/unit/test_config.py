@@ -72,6 +72,13 @@ def test_wrong_keys_and_values_are_named(data: dict[str, object], message: str) 
             "'a' reads the pictures of the preset 'fixt'.*did you mean 'fixed'",
         ),
         (
+            {
+                "models": {"variants": [{"name": "a", "pictures": "text_state"}]},
+                "retrieve": {"presets": [{"name": "lean", "text_states": False}]},
+            },
+            "'a' reads text states, and its preset keeps none",
+        ),
+        (
             {"models": {"variants": [{"name": "a", "top_k": 5}]}},
             "'a' reads 5 pictures a token, retrieve.top_k finds 4",
         ),

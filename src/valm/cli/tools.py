@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +15,7 @@ from valm.core.atomic import write_text
 from valm.core.logs import configure_logs
 from valm.core.manifest import check_parents, verify_files
 from valm.core.progress import track
-from valm.errors import IntegrityError
+from valm.errors import ConfigError, IntegrityError
 
 # Everything after the command goes to Snakemake as it stands: --configfile, --config, a target.
 AS_SNAKEMAKE = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -34,11 +35,28 @@ def doctor(config: ConfigFiles = DEFAULT_CONFIG) -> None:
 
 def describe(
     results: Annotated[Path, typer.Option(help="The study's folder of results.")] = Path("results"),
+    study: Annotated[
+        str | None,
+        typer.Option(help="Name of a study: say what it will hold and cost, made or not."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A study's figures as JSON.")] = False,
+    config: ConfigFiles = DEFAULT_CONFIG,
 ) -> None:
-    """Say what has been made, phase by phase."""
-    from valm.report.describe import describe as text
+    """Say what has been made, phase by phase; or what a study will be: sizes, tokens, GPU hours."""
+    if study is None:
+        if as_json:
+            raise ConfigError("--json goes with --study", cure="name a study")
+        from valm.report.describe import describe as text
 
-    print(text(results))
+        print(text(results))
+        return
+    from valm.cli.describe_study import as_text, named_study
+
+    chosen = named_study(study, config)  # a wrong one is named before torch is loaded
+    from valm.cli.study_forecast import forecast
+
+    figures = forecast(chosen)
+    print(json.dumps(figures, indent=1) if as_json else as_text(figures))
 
 
 def verify(

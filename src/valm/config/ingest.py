@@ -40,6 +40,9 @@ class Pictures(Settings):
     params: dict[str, dict[str, Any]] = Field(
         {}, description="Parameters of picture sources that take any, by source."
     )
+    expected: int | None = Field(
+        None, ge=1, description="Pictures that the sources will give, for `valm describe --study`."
+    )
     storage: PictureStorage = Field(default_factory=PictureStorage, description="Shard layout.")
     duplicates: Duplicates = Field(default_factory=Duplicates, description="Near-duplicates.")
 

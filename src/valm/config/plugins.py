@@ -11,6 +11,7 @@ from valm.config.study import Study
 from valm.core.registry import Registry, did_you_mean
 from valm.errors import ConfigError
 
+TEXT_STATE = "text_state"
 ORACLE = "oracle"  # the one picture control that exists at evaluation only
 
 
@@ -90,7 +91,8 @@ def _check_initial_vocabulary(study: Study) -> None:
 
 def _check_presets(study: Study) -> None:
     """Every variant reads the tables of a preset, and no more pictures than they hold."""
-    presets = [preset.name for preset in study.retrieve.presets]
+    retrieve = study.retrieve
+    presets = [preset.name for preset in retrieve.presets]
     for variant in study.models.variants:
         if variant.preset is not None and variant.preset not in presets:
             raise ConfigError(
@@ -99,10 +101,16 @@ def _check_presets(study: Study) -> None:
                 where="models.variants[].preset",
                 cure=did_you_mean(variant.preset, presets),
             )
-        if variant.top_k is not None and variant.top_k > study.retrieve.top_k:
+        if variant.pictures == TEXT_STATE and not retrieve.preset_named(variant.preset).text_states:
+            raise ConfigError(
+                f"{variant.name!r} reads text states, and its preset keeps none",
+                where="models.variants[].pictures",
+                cure="set retrieve.presets[].text_states to true, or choose another control",
+            )
+        if variant.top_k is not None and variant.top_k > retrieve.top_k:
             raise ConfigError(
                 f"{variant.name!r} reads {variant.top_k} pictures a token,"
-                f" retrieve.top_k finds {study.retrieve.top_k}",
+                f" retrieve.top_k finds {retrieve.top_k}",
                 where="models.variants[].top_k",
                 cure="lower it, or raise retrieve.top_k",
             )

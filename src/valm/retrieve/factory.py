@@ -41,7 +41,7 @@ def make_index(settings: Index, keys: PictureKeys, seed: int) -> faiss.Index:
     """
     rows = len(keys)
     trained_on = _training_rows(settings, rows, seed)
-    index = _empty_index(settings, keys.width)
+    index = empty_index(settings, keys.width)
     _check_enough(index, settings, rows if isinstance(trained_on, slice) else len(trained_on))
     _prepare_training(index, derive_seed(seed, "index", settings.name) % 2**31)
     if not index.is_trained:
@@ -85,7 +85,12 @@ def _training_rows(settings: Index, rows: int, seed: int) -> slice | NDArray[np.
     return np.sort(generator.choice(rows, wanted, replace=False, shuffle=False))
 
 
-def _empty_index(settings: Index, width: int) -> faiss.Index:
+def empty_index(settings: Index, width: int) -> faiss.Index:
+    """An untrained index of a factory string.
+
+    Raises:
+        ConfigError: The factory string is no factory string, or does not fit the keys.
+    """
     try:
         return faiss.index_factory(width, settings.factory, METRICS[settings.similarity])
     except RuntimeError as error:
@@ -119,7 +124,7 @@ def _centroids(index: faiss.Index) -> Iterator[tuple[str, int]]:
     """What k-means will have to find in the keys, and how many of them."""
     if (lists := inverted_lists(index)) is not None:
         yield "inverted lists", lists.nlist
-    if (quantised := _quantised(index)) is not None:
+    if (quantised := product_quantiser(index)) is not None:
         yield "centroids of the product quantiser", quantised.pq.ksub
 
 
@@ -131,7 +136,7 @@ def _fitting(factory: str, rows: int) -> str:
     return PRODUCT_QUANTISER.sub(lambda m: f"PQ{m[1]}x{min(bits, int(m[2] or 8))}", factory)
 
 
-def _quantised(index: faiss.Index) -> Any | None:
+def product_quantiser(index: faiss.Index) -> Any | None:
     """The index proper, behind transforms and inside lists, if it has a product quantiser."""
     lists = inverted_lists(index)
     inner = index if lists is None else lists
@@ -145,7 +150,7 @@ def _prepare_training(index: faiss.Index, seed: int) -> None:
     trained = []
     if (lists := inverted_lists(index)) is not None:
         trained.append(lists.cp)
-    if (quantised := _quantised(index)) is not None:
+    if (quantised := product_quantiser(index)) is not None:
         trained.append(quantised.pq.cp)
         # Reorders codes for a Hamming search that nobody does here: 75 s of annealing for PQ48x8.
         quantised.do_polysemous_training = False

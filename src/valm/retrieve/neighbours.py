@@ -2,7 +2,7 @@
 
 The official code encodes and searches anew in every forward pass (VALM.md 3.2), for every model, seed
 and epoch. A token's query does not depend on the model that is trained, so here it is done once: ids,
-scores, mask, and the text state that the text-state control reads.
+scores, mask, and the text state that the text-state control reads (a large study does without it).
 
 A stream is worked through in blocks. A block that is done stays done: after kill -9 the same command
 goes on at the next block, and the tables are bit for bit those of an undisturbed run.
@@ -41,7 +41,7 @@ class Neighbours:
         ids: Picture ids, int32 [T, K]; -1 where nothing was found.
         scores: Of the search, the larger the better, float16 [T, K]; 0 where nothing was found.
         mask: bool [T, K]: False where nothing was found.
-        values: Text states in the space of picture values, float16 [T, V].
+        values: Text states in the space of picture values, float16 [T, V]; V = 0 where none are kept.
     """
 
     ids: NDArray[np.int32]
@@ -130,16 +130,18 @@ def find_neighbours(
     query, top_k = preset.query, job.value("retrieve.top_k", int)
     stream = TokenStream.open(tokens, split)
     reader, searcher = load_encoder(encoder), Searcher(vectors, index)
+    value_width = reader.value_width if preset.text_states else 0
     parents = [tokens, encoder, vectors, index]
     with job.work(parents) as work:
-        table = GrowingTable(work, len(stream.tokens), _layout(top_k, reader.value_width))
+        table = GrowingTable(work, len(stream.tokens), layout(top_k, value_width))
         texts = queried_texts(stream.documents, query)
         states = token_states(reader, stream.tokens, texts, query, first=table.done)
         left = len(stream.tokens) - table.done
         progress = work / "progress.json"
         with Tracker(f"finding neighbours of {split}", left, "tokens", progress) as tracker:
             for block in states:
-                table.append(**vars(Neighbours.of(block, searcher, top_k)))
+                found = Neighbours.of(block, searcher, top_k)
+                table.append(**vars(found) | {"values": found.values[:, :value_width]})
                 tracker.advance(len(block.keys))
         job.finish(
             output,
@@ -153,7 +155,7 @@ def find_neighbours(
         table.remove()
 
 
-def _layout(top_k: int, value_width: int) -> dict[str, tuple[int, DTypeLike]]:
+def layout(top_k: int, value_width: int) -> dict[str, tuple[int, DTypeLike]]:
     """Width and dtype of the columns of ``Neighbours``."""
     return {
         "ids": (top_k, np.int32),

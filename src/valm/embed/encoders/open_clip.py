@@ -145,7 +145,7 @@ class OpenClip(EncoderKind):
             InputError: The checkpoint is missing, unsafe, or another model's.
             IntegrityError: Its bytes differ from the sha256.
         """
-        config = _model_config(params)
+        config = model_config(params)
         model = _new_model(params)
         text = getattr(model, "text", model)
         vocabulary = read_manifest(sources.tokenizer, "tokenizer").facts
@@ -180,7 +180,7 @@ class OpenClip(EncoderKind):
             yield encoder.encode_pictures(batch)
 
 
-def _model_config(params: Params) -> dict[str, Any]:
+def model_config(params: Params) -> dict[str, Any]:
     """The named model's configuration.
 
     Raises:
