@@ -14,8 +14,8 @@ from builders.checkout import ROOT
 from builders.retrieval import unit_vectors, write_index, write_vectors
 
 from valm.cli.describe_study import as_text, named_study
-from valm.cli.study_forecast import GPT2_STAR, forecast
-from valm.config.base import Plugin
+from valm.cli.study_forecast import PAPERS_TRUNK, forecast
+from valm.config.models import Variant
 from valm.config.retrieve import Index, Preset
 from valm.retrieve.neighbours import layout
 from valm.retrieve.sizes import index_bytes, neighbour_bytes
@@ -51,7 +51,7 @@ def test_a_table_is_as_large_as_was_said() -> None:
 def test_operations_are_those_of_the_closed_form() -> None:
     """Products of layers and output, and of attention with all T places; forward once, back twice."""
     layers, width, context, entries = 12, 768, 512, 49_412
-    cost = step_cost(GPT2_STAR, Plugin(name="none"), entries, 0, 0)
+    cost = step_cost(PAPERS_TRUNK, Variant(name="gpt2_star"), entries, 0, 0)
     products = layers * (4 + 2 * 4) * width**2 + entries * width + layers * 2 * context * width
     assert cost.operations == pytest.approx(3 * 2 * products, rel=1e-6)
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from valm.config.base import Plugin
 from valm.config.models import Trunk, Variant
 from valm.config.retrieve import Index, Preset, Query
 from valm.config.study import Study
@@ -51,7 +50,7 @@ THROUGHPUTS = (
     ),
 )
 # What the throughputs were measured on.
-GPT2_STAR = Trunk(layers=12, width=768, heads=12, context_tokens=512)
+PAPERS_TRUNK = Trunk(layers=12, width=768, heads=12, context_tokens=512)
 ASSUMED = (
     "GPU hours are the operations of matrix products and convolutions, counted, over the operations a second that a"
     " stated throughput means; encoding is taken to be as fast as training. Search, disks, evaluation and"
@@ -141,7 +140,7 @@ def _model(study: Study, variant: Variant, known: Known) -> dict[str, Any]:
     width = known.value_width if reads else 0
     cost = None
     if known.vocabulary is not None and width is not None:
-        cost = step_cost(study.models.trunk, variant.fusion, known.vocabulary, width, top_k)
+        cost = step_cost(study.models.trunk, variant, known.vocabulary, width, top_k)
     return {
         "name": variant.name,
         "preset": study.retrieve.preset_named(variant.preset).name if reads else None,
@@ -192,7 +191,7 @@ def _table(preset: Preset, top_k: int, known: Known) -> dict[str, Any]:
 
 def _speed(rate: Throughput) -> float:
     """Operations a second that a throughput means."""
-    paper = step_cost(GPT2_STAR, Plugin(name="none"), ENTRIES["clip_fairseq"], 0, 0)
+    paper = step_cost(PAPERS_TRUNK, Variant(name="gpt2_star"), ENTRIES["clip_fairseq"], 0, 0)
     return rate.tokens_per_second * paper.operations
 
 

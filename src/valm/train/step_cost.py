@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from valm.config.base import Plugin
-from valm.config.models import Trunk
+from valm.config.models import Trunk, Variant
 from valm.models.fusion import make_fusion
 from valm.models.language_model import LanguageModel
 from valm.models.pictures import Pictures
@@ -33,25 +32,25 @@ class StepCost:
 
 
 def step_cost(
-    trunk: Trunk, fusion: Plugin, vocabulary_size: int, value_width: int, top_k: int
+    trunk: Trunk, variant: Variant, vocabulary_size: int, value_width: int, top_k: int
 ) -> StepCost:
     """Count one sequence of training.
 
     Args:
         trunk: Sizes of the transformer.
-        fusion: How pictures enter.
+        variant: How pictures enter, and what is learnt.
         vocabulary_size: Number of token ids.
         value_width: Width of a picture's vector.
         top_k: Pictures a token.
     """
-    made = make_fusion(fusion.name, fusion.params)
+    fusion = make_fusion(variant.fusion.name, variant.fusion.params)
     context = trunk.context_tokens
     with torch.device("meta"):
-        config = TrunkConfig(**trunk.model_dump())
-        model = LanguageModel(config, made, vocabulary_size, value_width)
+        config = TrunkConfig(**trunk.model_dump(exclude={"init_from"}))
+        model = LanguageModel(config, fusion, vocabulary_size, value_width, variant.objective)
         ids = torch.zeros(1, context, dtype=torch.long)
         pictures = None
-        if made.reads_pictures:
+        if fusion.reads_pictures:
             vectors = torch.zeros(1, context, top_k, value_width)
             mask = torch.ones(1, context, top_k, dtype=torch.bool)
             pictures = Pictures(mask=mask, vectors=vectors, standardised=True)
