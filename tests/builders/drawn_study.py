@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 from builders.texts import make_tokenizer, write_source
@@ -12,10 +13,11 @@ from builders.trained import random_model
 from PIL import Image
 
 from valm.errors import InputError
+from valm.evaluate.predict import OWN
 from valm.ingest.tokenizer import load_tokenizer
 from valm.models.trunk import TrunkConfig
 from valm.retrieve.neighbours import Neighbours
-from valm.serve.open_study import Picture, Voice
+from valm.serve.open_study import OpenStudy, Picture, Voice
 
 COLOURS = ("red", "green", "blue", "yellow", "white", "black")
 HOSTILE = '<script>window.hacked = 1</script><img src=x onerror="window.hacked = 1">'
@@ -56,6 +58,12 @@ class DrawnStudy:
         return Neighbours(
             ids.astype(np.int32), scores.astype(np.float16), mask, states.astype(np.float16)
         )
+
+    def growing_text(self) -> SimpleNamespace:
+        return SimpleNamespace(pictures=self.retrieve)
+
+    def voice(self, model: str, shown: str = OWN) -> Voice:
+        return OpenStudy.voice(self, model, shown)  # type: ignore[arg-type]
 
     def find(self, text: str, count: int) -> list[Picture]:
         return [self.picture(i) for i, name in enumerate(COLOURS) if name in text.split()][:count]

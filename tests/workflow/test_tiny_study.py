@@ -154,6 +154,17 @@ def valm(checkout: Checkout, *arguments: str) -> Run:
 
 
 @pytest.mark.slow
+def test_a_model_goes_on_with_a_prompt_and_shows_what_it_looked_at(finished: Checkout) -> None:
+    files = [f"--config={file}" for file in ("config.yaml", "config/studies/tiny.yaml")]
+    words = ("generate", "a red disc", "--tokens", "3", "--show-pictures", "--json", *files)
+    run = valm(finished, *words)
+    assert run.returncode == 0, run.stdout
+    told = json.loads(run.stdout.splitlines()[-1])
+    assert told["text"].startswith("a red disc")
+    assert all(token["pictures"] for token in told["tokens"][:-1])
+
+
+@pytest.mark.slow
 def test_explain_names_the_key_and_the_way_to_the_target(finished: Checkout) -> None:
     target = "results/studies/tiny/train/valm/seed1/model.manifest.json"
     tiny = ("--configfile", "config/studies/tiny.yaml")

@@ -12,6 +12,7 @@ from valm.cli import (
     embed,
     evaluate,
     export,
+    generate,
     ingest,
     lm_eval,
     report,
@@ -40,6 +41,7 @@ for phase in (
     export,
     lm_eval,
     serve,
+    generate,
     tools,
 ):
     phase.add_to(app)

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from valm.config.retrieve import Preset
 from valm.config.study import Study
+from valm.core.registry import did_you_mean
 from valm.embed.encoder import Encoder, load_encoder
-from valm.errors import InputError
+from valm.errors import ConfigError, InputError
 from valm.evaluate.predict import ORACLE, OWN
 from valm.ingest.picture_list import picture_bytes, read_picture_list
 from valm.ingest.tokenizer import Tokenizer, load_tokenizer
 from valm.models.language_model import LanguageModel
+from valm.retrieve.growing import GrowingText
 from valm.retrieve.index import Searcher
 from valm.retrieve.neighbours import Neighbours, look_up
 from valm.train.saved_model import load_model
@@ -80,12 +82,19 @@ class OpenStudy:
         seed: Seed of the models that are asked; None: the study's first.
         preset: Preset that pictures are found by; None: the study's first. Asked are the models that
             read its pictures, or none.
+        model: Name of the one variant that is asked; None: all.
 
     Raises:
         InputError: A result is missing, or there is no model of that seed.
     """
 
-    def __init__(self, study: Study, seed: int | None = None, preset: str | None = None):
+    def __init__(
+        self,
+        study: Study,
+        seed: int | None = None,
+        preset: str | None = None,
+        model: str | None = None,
+    ):
         root = study.results
         chosen = study.retrieve.preset_named(preset)
         self._query, self._top_k = chosen.query, study.retrieve.top_k
@@ -103,9 +112,34 @@ class OpenStudy:
         )
         self._pictures = _pictures(self._list)
         seed = study.train.seeds[0] if seed is None else seed
-        self.voices = tuple(_voices(study, chosen, seed))
+        self.voices = tuple(_voices(study, chosen, seed, model))
         self.context_tokens = study.models.trunk.context_tokens
         self.picture_bytes = lru_cache(KEPT_PICTURES)(self._picture_bytes)
+
+    @classmethod
+    def with_model(cls, study: Study, model: str, seed: int | None = None) -> OpenStudy:
+        """The study with one model, and the pictures of the preset that it reads.
+
+        Raises:
+            ConfigError: There is no such variant.
+            InputError: As of the class.
+        """
+        names = [variant.name for variant in study.models.variants]
+        if model not in names:
+            raise ConfigError(f"there is no model {model!r}", cure=did_you_mean(model, names))
+        return cls(study, seed, study.models.named(model).preset, model)
+
+    def voice(self, model: str, shown: str = OWN) -> Voice:
+        """A model with what it is shown.
+
+        Raises:
+            ConfigError: The study does not have it.
+        """
+        voices = {voice.key: voice for voice in self.voices}
+        key = f"{model}:{shown}"
+        if key not in voices:
+            raise ConfigError(f"nothing is shown as {key!r}", cure=did_you_mean(key, voices))
+        return voices[key]
 
     @property
     def seed(self) -> int:
@@ -115,6 +149,10 @@ class OpenStudy:
     def retrieve(self, tokens: Sequence[int]) -> Neighbours:
         """The pictures of every token of a text."""
         return look_up([tokens], self._encoder, self._searcher, self._query, self._top_k)[0]
+
+    def growing_text(self) -> GrowingText:
+        """A text to be, whose tokens get their pictures as they come."""
+        return GrowingText(self._encoder, self._searcher, self._query, self._top_k)
 
     def find(self, text: str, count: int) -> list[Picture]:
         """Pictures nearest to the state of a text's last token, best first."""
@@ -145,10 +183,12 @@ def _pictures(listed: Path) -> dict[int, Picture]:
     return {row["id"]: Picture(**row) for row in rows if row["id"] >= 0}
 
 
-def _voices(study: Study, preset: Preset, seed: int) -> list[Voice]:
+def _voices(study: Study, preset: Preset, seed: int, model: str | None) -> list[Voice]:
     """Every variant with its own pictures, then what learnt from retrieved ones with the controls."""
     own, controlled = [], []
     for variant in study.models.variants:
+        if model not in (None, variant.name):
+            continue
         if variant.pictures != NONE and study.retrieve.preset_named(variant.preset) != preset:
             continue
         manifest = study.results / f"train/{variant.name}/seed{seed}/model.manifest.json"
