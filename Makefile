@@ -60,6 +60,8 @@ lock: $(ENVIRONMENT)
 	folder=$$(mktemp -d) && sed 's/faiss-cpu/faiss-gpu/' pyproject.toml > $$folder/pyproject.toml && \
 		$(COMPILE) $$folder/pyproject.toml --extra retrieve --constraints requirements/lock.txt \
 			--no-annotate -o requirements/retrieve.gpu.txt && rm -r $$folder
+	printf '%s\n' clip-retrieval==2.45.0 torch==2.13.0 torchvision==0.28.0 | \
+		$(COMPILE) - --no-annotate -o requirements/bench-clip-retrieval.txt
 	python workflow/write_environments.py
 
 pins:

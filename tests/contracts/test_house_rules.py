@@ -84,7 +84,8 @@ def test_locks_agree_are_hashed_and_name_no_host(file: Path) -> None:
     own = pins(file)
     assert own
     only_for_gpu = {name for name in own if "faiss" in name or name.endswith("-cu12")}
-    assert {n: v for n, v in own.items() if n not in only_for_gpu and lock.get(n) != v} == {}
+    if not file.stem.startswith("bench-"):  # what ours is measured against needs versions of its own
+        assert {n: v for n, v in own.items() if n not in only_for_gpu and lock.get(n) != v} == {}
     assert "://" not in text
     for package in re.split(r"\n(?=[A-Za-z0-9])", text):
         assert "--hash=sha256:" in package, package[:80]

@@ -22,7 +22,7 @@ from valm.embed.encoder import load_encoder
 from valm.embed.encoders.open_clip import OpenClipEncoder, Params
 from valm.embed.make import make_encoder
 from valm.embed.pictures import embed_pictures
-from valm.embed.text_pass import TextPass
+from valm.embed.tower_pass import TextPass, picture_vectors
 from valm.embed.towers import text_states
 from valm.errors import ConfigError
 from valm.ingest.picture_list import iterate_pictures
@@ -80,6 +80,9 @@ def test_the_pass_for_encoding_gives_the_modules_own_states(
         assert torch.cosine_similarity(near, wanted, dim=-1).min() > 0.99
         assert not torch.equal(near, wanted)
     assert model.token_embedding.weight.dtype == torch.float32
+    pictures = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    wanted = model.encode_image(pictures)
+    torch.testing.assert_close(picture_vectors(model, pictures), wanted, rtol=1e-5, atol=1e-5)
 
 
 def test_states_depend_on_the_past_only(tmp_path: Path) -> None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from valm.cli.job_options import JobOptions, add_verb
+from valm.cli.job_options import JobOptions, Log, add_verb
+from valm.core.digest import digest_data
+from valm.core.fingerprint import module_digests
+from valm.core.job import Job
+from valm.core.logs import configure_logs
+from valm.core.manifest import read_manifest
+from valm.errors import ConfigError
 
 Output = Annotated[Path, typer.Option(help="Manifest to write.")]
 Pictures = Annotated[Path, typer.Option(help="Manifest of the picture list.")]
@@ -61,8 +68,40 @@ def embed_pictures(
     run(job, pictures=pictures, encoder=encoder, features=features, output=output)
 
 
+def embed_shards(
+    shards: Annotated[Path, typer.Option(help="Folder of tar shards in img2dataset's layout.")],
+    encoder: Annotated[Path, typer.Option(help="Manifest of an encoder that reads pixels.")],
+    output: Annotated[Path, typer.Option(help="Manifest of all vectors; shards/ lies beside it.")],
+    workers: Annotated[int, typer.Option(min=0, help="Processes that decode pictures.")] = 2,
+    part: Annotated[
+        str, typer.Option(help="i/n: work on the i-th of every n shards, beside n - 1 others.")
+    ] = "1/1",
+    maximum_megapixels: Annotated[
+        float, typer.Option(min=0, help="Larger pictures are rejected from their header.")
+    ] = 40.0,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the encoder.")] = 1,
+    log: Log = None,
+) -> None:
+    """Embed picture shards as a download leaves them, resumably, by one process or many."""
+    match = re.fullmatch(r"(\d+)/(\d+)", part)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise ConfigError(
+            f"{part!r} is no part", where="--part", cure="write 2/4 for the second of 4"
+        )
+    configure_logs(log)
+    from valm.embed.shards import embed_shards as run
+
+    kind = read_manifest(encoder, "encoder").facts["encoder"]
+    modules = module_digests(["valm.embed.shards", f"valm.embed.encoders.{kind}"])
+    section = {"maximum_megapixels": maximum_megapixels}
+    job = Job("embed-shards", section, digest_data(modules), {}, threads, modules)
+    taken = (int(match[1]), int(match[2]))
+    run(job, shards=shards, encoder=encoder, output=output, workers=workers, part=taken)
+
+
 def add_to(app: typer.Typer) -> None:
     """Register the verbs of this phase."""
     add_verb(app, extract_features)
     add_verb(app, make_encoder)
     add_verb(app, embed_pictures)
+    app.command("embed-shards")(embed_shards)

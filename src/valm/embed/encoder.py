@@ -18,6 +18,7 @@ from valm.config.base import Settings
 from valm.core.job import Job
 from valm.core.manifest import read_manifest
 from valm.core.registry import Registry
+from valm.embed.picture_form import PictureForm
 from valm.errors import ConfigError
 
 KIND = "encoder"
@@ -60,6 +61,31 @@ class ClipEncoder(Encoder, Protocol):
 
     def clip_ids(self, ids: NDArray[np.integer]) -> NDArray[np.int64]:
         """CLIP's ids of the study's."""
+        ...
+
+
+@runtime_checkable
+class PixelEncoder(Encoder, Protocol):
+    """An encoder that reads pixels, so that it embeds pictures that no study has listed.
+
+    Attributes:
+        pictures_per_batch: Pictures that it embeds at once.
+    """
+
+    pictures_per_batch: int
+
+    def picture_form(self, maximum_megapixels: float) -> PictureForm:
+        """What a picture is decoded to."""
+        ...
+
+    def encode_pixels(self, pixels: NDArray[np.uint8]) -> PictureVectors:
+        """Vectors of decoded pictures, uint8 [pictures, 3, side, side]."""
+        ...
+
+    def values_of(
+        self, keys: NDArray[np.float16], norms: NDArray[np.float32]
+    ) -> NDArray[np.float16]:
+        """The values of pictures with these keys, [pictures, key_width], of these lengths before."""
         ...
 
 

@@ -28,13 +28,31 @@ def decode_picture(data: bytes, maximum_megapixels: float, side_pixels: int) -> 
     Raises:
         Rejected: With "not_a_picture", "too_large", "too_small", "too_long", "empty" or "damaged".
     """
+    image = open_picture(data, maximum_megapixels, side_pixels)
+    image.thumbnail((side_pixels, side_pixels), Image.Resampling.LANCZOS)
+    if image.mode == "RGBA" and image.getchannel("A").getbbox() is None:
+        raise Rejected("empty")
+    return image
+
+
+def open_picture(data: bytes, maximum_megapixels: float, side_pixels: int) -> Image.Image:
+    """Decode a picture's first frame: RGB, or RGBA if it has transparency.
+
+    Args:
+        data: The encoded bytes; the format is taken from them, not from a name.
+        maximum_megapixels: As for ``decode_picture``.
+        side_pixels: A JPEG is decoded at the smallest of its scales whose sides are both this long.
+
+    Raises:
+        Rejected: With "not_a_picture", "too_large", "too_small", "too_long" or "damaged".
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             file = Image.open(io.BytesIO(data), formats=FORMATS)
             _check_header(file.size, maximum_megapixels)
             file.draft("RGB", (side_pixels, side_pixels))  # JPEG decodes near the wanted size
-            image = _eight_bits(file)
+            return _eight_bits(file)
     except Rejected:
         raise
     except UnidentifiedImageError as error:
@@ -43,10 +61,6 @@ def decode_picture(data: bytes, maximum_megapixels: float, side_pixels: int) -> 
         raise Rejected("too_large") from error
     except Exception as error:  # hostile bytes make decoders raise anything
         raise Rejected("damaged") from error
-    image.thumbnail((side_pixels, side_pixels), Image.Resampling.LANCZOS)
-    if image.mode == "RGBA" and image.getchannel("A").getbbox() is None:
-        raise Rejected("empty")
-    return image
 
 
 def encode_png(image: Image.Image) -> bytes:

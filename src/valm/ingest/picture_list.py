@@ -185,7 +185,7 @@ def _encoded_pictures(
 def _shard_members(path: Path, ids: dict[str, int]) -> Iterator[tuple[int, bytes]]:
     """Id and bytes of the pictures with the given keys; one that is missing is an error."""
     left = dict(ids)
-    with _opened_shard(path) as tar:
+    with opened_shard(path) as tar:
         for member in tar:
             key, _, ending = member.name.partition(".")
             if ending not in ("png", "jpg") or key not in left:
@@ -200,7 +200,7 @@ def _shard_members(path: Path, ids: dict[str, int]) -> Iterator[tuple[int, bytes
 
 
 @contextmanager
-def _opened_shard(path: Path) -> Iterator[tarfile.TarFile]:
+def opened_shard(path: Path) -> Iterator[tarfile.TarFile]:
     """Open a shard; whatever goes wrong in it becomes an error that names the place."""
     cure = "delete the manifest beside it and run the study again"
     with ExitStack() as stack:

@@ -34,7 +34,8 @@ from valm.core.manifest import read_manifest
 from valm.core.registry import did_you_mean
 from valm.embed.batches import batches
 from valm.embed.encoder import EncoderKind, PictureVectors, Sources, TokenStates
-from valm.embed.text_pass import TextPass
+from valm.embed.picture_form import PictureForm
+from valm.embed.tower_pass import TextPass, picture_vectors
 from valm.errors import ConfigError, InputError, IntegrityError
 from valm.ingest.fairseq import END_OF_LINE, SPECIAL_ENTRIES
 from valm.ingest.picture_list import iterate_pictures
@@ -97,13 +98,14 @@ class OpenClipEncoder:
         # CLIP keeps its text transformer's parts itself, CustomTextCLIP in a module of its own.
         text: Any = getattr(model, "text", model)
         self.key_width = self.value_width = int(text.text_projection.shape[1])
+        self.pictures_per_batch = params.pictures_per_batch
         self._device = text.text_projection.device
         self._text = TextPass(text, getattr(torch, params.text_precision))
         self.context_tokens = len(text.positional_embedding) - 1
         self._clip_ids: NDArray[np.int64] = CLIP_IDS[vocabulary]
-        self._as_input = image_transform_v2(
-            PreprocessCfg(**open_clip.get_model_preprocess_cfg(model)), is_train=False
-        )
+        preprocess = open_clip.get_model_preprocess_cfg(model)
+        self._as_input = image_transform_v2(PreprocessCfg(**preprocess), is_train=False)
+        self._preprocess = preprocess
 
     @torch.inference_mode()
     def encode_tokens(self, ids: Int[Tensor, "windows tokens"]) -> TokenStates:
@@ -120,11 +122,46 @@ class OpenClipEncoder:
         found: NDArray[np.int64] = self._clip_ids[ids]
         return found
 
-    @torch.inference_mode()
+    def picture_form(self, maximum_megapixels: float) -> PictureForm:
+        """What decoding processes make of a picture, for ``encode_pixels``.
+
+        Raises:
+            ConfigError: The model reads pictures in another way.
+        """
+        size, mode = self.model.visual.image_size, self._preprocess.get("resize_mode", "shortest")
+        sides = set(size) if isinstance(size, tuple | list) else {size}
+        if len(sides) > 1 or mode not in ("shortest", "squash"):
+            raise ConfigError(
+                f"the model reads pictures of {size}, resized by {mode!r}; squares are decoded here",
+                where=f"{WHERE}.model",
+                cure="choose a model whose resize_mode is 'shortest' or 'squash'",
+            )
+        bilinear = self._preprocess.get("interpolation") == "bilinear"
+        return PictureForm(sides.pop(), mode == "squash", bilinear, maximum_megapixels)
+
+    def encode_pixels(self, pixels: NDArray[np.uint8]) -> PictureVectors:
+        """Vectors of pictures in the form of ``picture_form``, uint8 [pictures, 3, side, side]."""
+        mean, deviation = (
+            torch.tensor(self._preprocess[name])[:, None, None] for name in ("mean", "std")
+        )
+        return self._vectors(torch.from_numpy(pixels).float().div_(255).sub_(mean).div_(deviation))
+
+    def values_of(
+        self, keys: NDArray[np.float16], norms: NDArray[np.float32]
+    ) -> NDArray[np.float16]:
+        """The keys again, or the vectors as the model gave them."""
+        if self.params.normalise:
+            return keys
+        scaled: NDArray[np.float32] = keys * norms[:, None]
+        return scaled.astype(np.float16)
+
     def encode_pictures(self, pictures: Sequence[Any]) -> PictureVectors:
         """Vectors of RGB pictures (PIL images)."""
-        inputs = torch.stack([self._as_input(picture) for picture in pictures]).to(self._device)
-        vectors: Float[Tensor, "pictures width"] = self.model.encode_image(inputs).float().cpu()
+        return self._vectors(torch.stack([self._as_input(picture) for picture in pictures]))
+
+    @torch.inference_mode()
+    def _vectors(self, inputs: Float[Tensor, "pictures 3 side side"]) -> PictureVectors:
+        vectors = picture_vectors(self.model, inputs.to(self._device)).float().cpu()
         keys = functional.normalize(vectors, dim=-1)
         values = keys if self.params.normalise else vectors
         return PictureVectors(keys.numpy(), vectors.norm(dim=-1).numpy(), values.numpy())
@@ -176,7 +213,7 @@ class OpenClip(EncoderKind):
     ) -> Iterator[PictureVectors]:
         """Decode and embed the remaining pictures, batch by batch."""
         stream = (picture for _, picture in iterate_pictures(pictures, first_id))
-        for batch in batches(stream, encoder.params.pictures_per_batch):
+        for batch in batches(stream, encoder.pictures_per_batch):
             yield encoder.encode_pictures(batch)
 
 

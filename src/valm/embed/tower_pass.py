@@ -1,8 +1,8 @@
-"""One pass of an open_clip text transformer over many windows, for encoding only: no gradients.
+"""One pass of open_clip's transformers over a batch, for encoding only: no gradients.
 
-The states are those of ``towers.text_states``, up to rounding. open_clip's own blocks hand
-``nn.MultiheadAttention`` a transposed view, which it multiplies window by window, with a copy of the weights
-for each; here all windows of a batch are the rows of one matrix, the mask is a flag, and the
+The states are those of open_clip's own modules, up to rounding. Its blocks hand
+``nn.MultiheadAttention`` a transposed view, which it multiplies sample by sample, with a copy of the weights
+for each; here all tokens of a batch are the rows of one matrix, the causal mask is a flag, and the
 activation's constants ride on the products around it.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from open_clip.transformer import QuickGELU, ResidualAttentionBlock
+from open_clip.transformer import QuickGELU, ResidualAttentionBlock, VisionTransformer
 from torch import Tensor
 from torch.nn import functional
 
@@ -40,14 +40,13 @@ class TextPass:
     def projected(self, ids: Int[Tensor, "windows tokens"]) -> Float[Tensor, "windows tokens key"]:
         """The state of every token, after the last layer norm and the text projection."""
         text = self._text
-        if not all(type(block) is ResidualAttentionBlock for block in text.transformer.resblocks):
-            return _projection(text_states(text, ids), text)
-        windows, tokens = ids.shape
-        embedded = text.token_embedding(ids) + text.positional_embedding[:tokens]
-        states = embedded.flatten(0, 1)
-        for block in text.transformer.resblocks:
-            states = _through_block(block, states, windows)
-        return _projection(text.ln_final(states), text).view(windows, tokens, -1)
+        if not _is_plain(text.transformer):
+            states = text_states(text, ids)
+        else:
+            embedded = text.token_embedding(ids) + text.positional_embedding[: ids.shape[1]]
+            states = text.ln_final(_through_blocks(text.transformer, embedded, causal=True))
+        projected: Tensor = states @ text.text_projection
+        return projected
 
 
 class _TextParts:
@@ -62,21 +61,44 @@ class _TextParts:
         self.attn_mask = text.attn_mask
 
 
-def _projection(states: Tensor, text: Any) -> Tensor:
-    projected: Tensor = states @ text.text_projection
-    return projected
+@torch.inference_mode()
+def picture_vectors(
+    model: Any, inputs: Float[Tensor, "pictures 3 side side"]
+) -> Float[Tensor, "pictures key"]:
+    """The vectors that a CLIP gives to pictures, not normalised."""
+    visual = model.visual
+    if type(visual) is not VisionTransformer or not _is_plain(visual.transformer):
+        vectors: Tensor = model.encode_image(inputs)
+        return vectors
+    states = _through_blocks(visual.transformer, visual._embeds(inputs), causal=False)
+    pooled: Tensor = visual._pool(states)[0]
+    return pooled if visual.proj is None else pooled @ visual.proj
+
+
+def _is_plain(transformer: Any) -> bool:
+    """Whether all blocks are those that ``_through_block`` takes apart."""
+    return all(type(block) is ResidualAttentionBlock for block in transformer.resblocks)
+
+
+def _through_blocks(
+    transformer: Any, states: Float[Tensor, "samples tokens width"], *, causal: bool
+) -> Float[Tensor, "samples tokens width"]:
+    rows = states.flatten(0, 1)
+    for block in transformer.resblocks:
+        rows = _through_block(block, rows, len(states), causal)
+    return rows.view(states.shape)
 
 
 def _through_block(
-    block: Any, states: Float[Tensor, "rows width"], windows: int
+    block: Any, states: Float[Tensor, "rows width"], samples: int, causal: bool
 ) -> Float[Tensor, "rows width"]:
-    """A residual attention block; the rows are the tokens of all windows, one after the other."""
+    """A residual attention block; the rows are the tokens of all samples, one after the other."""
     attention = block.attn
     mixed = functional.linear(
         block.ln_1(states), attention.in_proj_weight, attention.in_proj_bias
-    ).view(windows, -1, 3, attention.num_heads, attention.head_dim)
+    ).view(samples, -1, 3, attention.num_heads, attention.head_dim)
     query, key, value = mixed.permute(2, 0, 3, 1, 4)
-    seen = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
+    seen = functional.scaled_dot_product_attention(query, key, value, is_causal=causal)
     states = states + block.ls_1(attention.out_proj(seen.transpose(1, 2).flatten(2).flatten(0, 1)))
     return states.add_(block.ls_2(_through_mlp(block.mlp, block.ln_2(states))))
 
