@@ -140,12 +140,7 @@ def ours(setting: Setting) -> Evaluation:
     """As ``prepare-task`` and ``evaluate-model`` do it, from texts to log-probabilities."""
     import torch
 
-    from valm.evaluate.answering import (
-        Reader,
-        answer_log_probabilities,
-        ending_log_probabilities,
-        passage_scores,
-    )
+    from valm.evaluate.answering import Reader, choice_scores, passage_scores
     from valm.evaluate.prepared import Requests
     from valm.ingest.clip_tokenizer import clip_bpe
     from valm.ingest.tokenizer import END_OF_TEXT, START_OF_TEXT, Tokenizer
@@ -159,8 +154,7 @@ def ours(setting: Setting) -> Evaluation:
         ids = [words.encode(text) for text in texts]
         if choices:
             requests = Requests.of_questions(ids, [words.encode(choice) for choice in choices])
-            firsts = answer_log_probabilities(reader, requests, setting.context)
-            return firsts + ending_log_probabilities(reader, requests, setting.context)
+            return choice_scores(reader, requests, setting.context).wholes
         requests = Requests.of_passages([[words.end_of_text, *one] for one in ids])
         nats = passage_scores(reader, requests, setting.context, setting.context).nats
         return -np.add.reduceat(nats.astype(np.float64), requests.offsets[:-1])

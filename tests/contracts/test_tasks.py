@@ -13,13 +13,8 @@ import torch
 from builders.evaluation import CONTEXT, TinyStudy
 from builders.task_files import mirrored_files, task_files
 
-from valm.evaluate import answering
-from valm.evaluate.answering import (
-    Reader,
-    answer_log_probabilities,
-    ending_log_probabilities,
-    passage_scores,
-)
+from valm.evaluate import reading, rows
+from valm.evaluate.answering import Reader, choice_scores, passage_scores
 from valm.evaluate.definitions import TASKS, ChoiceTask, Passage, Question, TextTask
 from valm.evaluate.illustrate import TaskPictures
 from valm.evaluate.metrics import CHOICE, SCORERS
@@ -256,22 +251,27 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> TinyStudy:
 
 
 def shuffled(requests: Requests) -> tuple[Requests, np.ndarray, np.ndarray]:
-    """The same questions or passages in another order, without endings; that order, by token too."""
-    order = ORDER.permutation(len(requests))
-    texts = [np.arange(*requests.offsets[text : text + 2]) for text in order]
+    """The same questions or passages in another order; that order, by token too."""
+    order, endings = (ORDER.permutation(n) for n in (len(requests), len(requests.endings)))
+    texts = [
+        np.arange(*requests.offsets[text : text + 2])
+        for text in (*order, *(len(requests) + endings))
+    ]
     places = np.concatenate(texts)
+    question, candidate = requests.endings[endings].T
     mixed = Requests(
         tokens=requests.tokens[places],
         offsets=np.cumsum([0, *map(len, texts)]),
         choices=requests.choices,
-        endings=requests.endings[:0],
+        endings=np.stack([np.argsort(order)[question], candidate], axis=1),
     )
     return mixed, order, places
 
 
 @pytest.mark.parametrize("name", TASKS.names())
-def test_batches_and_order_change_no_score(
-    study: TinyStudy, name: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("branching", [True, False])
+def test_batches_order_and_rows_change_no_score(
+    study: TinyStudy, name: str, branching: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In float32: which candidate or token is best exactly, log-probabilities to 1e-5."""
     request = study.prepare(name)
@@ -285,21 +285,24 @@ def test_batches_and_order_change_no_score(
         ids, states = pictures.ids[places], pictures.values[places]
         return Reader(model, give("retrieved", ids, states, len(table), 1), values)
 
+    def otherwise() -> None:
+        monkeypatch.setattr(Reader, "branching", branching)
+        monkeypatch.setattr(rows, "ROW_TOKENS", 40)
+        monkeypatch.setattr(reading, "TOKENS_PER_BATCH", 1)
+        monkeypatch.setattr(reading, "LOGITS_PER_BATCH", 1)
+
     asking = reader(np.arange(len(requests.tokens)))
     mixed, order, places = shuffled(requests)
     if len(requests.choices):
-        first = answer_log_probabilities(asking, requests, CONTEXT)
-        later = ending_log_probabilities(asking, requests, CONTEXT)
-        monkeypatch.setattr(answering, "TOKENS_PER_BATCH", 1)
-        again = answer_log_probabilities(reader(places), mixed, CONTEXT)
-        np.testing.assert_allclose(again, first[order], rtol=0, atol=1e-5)
-        np.testing.assert_array_equal(again.argmax(1), first[order].argmax(1))
-        alone = ending_log_probabilities(asking, requests, CONTEXT)
-        np.testing.assert_allclose(alone, later, rtol=0, atol=1e-5)
-        np.testing.assert_array_equal((first + alone).argmax(1), (first + later).argmax(1))
+        found = choice_scores(asking, requests, CONTEXT)
+        otherwise()
+        again = choice_scores(reader(places), mixed, CONTEXT)
+        for mine, other in ((found.firsts, again.firsts), (found.wholes, again.wholes)):
+            np.testing.assert_allclose(other, mine[order], rtol=0, atol=1e-5)
+            np.testing.assert_array_equal(other.argmax(1), mine[order].argmax(1))
     else:
         scores = passage_scores(asking, requests, CONTEXT, CONTEXT // 2)
-        monkeypatch.setattr(answering, "LOGITS_PER_BATCH", 1)
+        otherwise()
         again = passage_scores(reader(places), mixed, CONTEXT, CONTEXT // 2)
         np.testing.assert_allclose(again.nats, scores.nats[places], rtol=0, atol=1e-5)
         np.testing.assert_array_equal(again.is_best, scores.is_best[places])

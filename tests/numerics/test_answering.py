@@ -6,13 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from valm.evaluate import answering
-from valm.evaluate.answering import (
-    Reader,
-    answer_log_probabilities,
-    ending_log_probabilities,
-    passage_scores,
-)
+from valm.evaluate import reading, rows
+from valm.evaluate.answering import Reader, choice_scores, passage_scores
 from valm.evaluate.prepared import NO_TOKEN, Requests
 from valm.models.fusion import make_fusion
 from valm.models.initialise import initialise
@@ -69,7 +64,7 @@ def one_by_one(asking: Reader, asked: Requests, text: int, first: int, last: int
 def test_answers_are_those_of_each_prompt_alone(control: str) -> None:
     asked = requests([3, 8, 3, 5, 1, 8, 3])
     asking = reader(asked, control)
-    found = answer_log_probabilities(asking, asked, CONTEXT)
+    found = choice_scores(asking, asked, CONTEXT).firsts
     for text, length in enumerate(asked.lengths()):
         alone = one_by_one(asking, asked, text, 0, int(length))[-1, asked.choices[:, 0]]
         np.testing.assert_allclose(found[text], alone, rtol=1e-6)  # kept as float32
@@ -97,8 +92,8 @@ def test_a_candidate_of_several_tokens_is_scored_as_a_whole() -> None:
     candidates = [[5], [6, 7], [8, 9, 10], [6, 11]]
     asked = with_endings([3, 5, 3, 4, 5], candidates)
     asking = reader(asked, "zero")  # the same pictures wherever a token stands
-    firsts = answer_log_probabilities(asking, asked, CONTEXT)
-    wholes = firsts + ending_log_probabilities(asking, asked, CONTEXT)
+    found = choice_scores(asking, asked, CONTEXT)
+    firsts, wholes = found.firsts, found.wholes
     assert len(asked) == 5 and firsts.shape == (5, 4)
     for question in range(5):
         text = asked.tokens[asked.offsets[question] : asked.offsets[question + 1]]
@@ -113,17 +108,21 @@ def test_a_candidate_of_several_tokens_is_scored_as_a_whole() -> None:
             np.testing.assert_allclose(firsts[question, place], behind[steps[0], ids[0]], rtol=1e-6)
 
 
-@pytest.mark.parametrize("tokens", [1, 7, 64])
-def test_the_size_of_a_batch_changes_no_answer(
-    monkeypatch: pytest.MonkeyPatch, tokens: int
+@pytest.mark.parametrize("branching", [True, False])
+@pytest.mark.parametrize(("tokens", "row"), [(1, 0), (7, 12), (64, 30), (1000, 1000)])
+def test_how_texts_are_laid_out_changes_no_answer(
+    monkeypatch: pytest.MonkeyPatch, tokens: int, row: int, branching: bool
 ) -> None:
     asked = requests([3, 8, 3, 5, 1, 8, 3, 20, 11])
     asking = reader(asked)
-    answers = answer_log_probabilities(asking, asked, CONTEXT)
+    answers = choice_scores(asking, asked, CONTEXT).wholes
     passages = passage_scores(asking, asked, CONTEXT, CONTEXT // 2)
-    monkeypatch.setattr(answering, "TOKENS_PER_BATCH", tokens)
-    monkeypatch.setattr(answering, "LOGITS_PER_BATCH", tokens * VOCABULARY)
-    np.testing.assert_allclose(answer_log_probabilities(asking, asked, CONTEXT), answers, rtol=1e-6)
+    monkeypatch.setattr(reading, "TOKENS_PER_BATCH", tokens)
+    monkeypatch.setattr(reading, "LOGITS_PER_BATCH", tokens * VOCABULARY)
+    monkeypatch.setattr(rows, "ROW_TOKENS", row)
+    monkeypatch.setattr(Reader, "branching", branching)
+    again = choice_scores(asking, asked, CONTEXT).wholes
+    np.testing.assert_allclose(again, answers, rtol=1e-6)
     again = passage_scores(asking, asked, CONTEXT, CONTEXT // 2)
     np.testing.assert_allclose(again.nats, passages.nats, rtol=1e-6)
     np.testing.assert_array_equal(again.is_best, passages.is_best)
@@ -132,7 +131,7 @@ def test_the_size_of_a_batch_changes_no_answer(
 def test_a_long_prompt_keeps_its_end() -> None:
     asked = requests([13])
     asking = reader(asked)
-    found = answer_log_probabilities(asking, asked, CONTEXT)
+    found = choice_scores(asking, asked, CONTEXT).firsts
     end = one_by_one(asking, asked, 0, 13 - CONTEXT, 13)[-1, asked.choices[:, 0]]
     np.testing.assert_allclose(found[0], end, rtol=1e-6)
 

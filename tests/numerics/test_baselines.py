@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,15 +19,14 @@ from builders.evaluation import TinyStudy
 from valm.core.hub import digest_of_weights
 from valm.core.manifest import read_manifest
 from valm.errors import InputError, IntegrityError, SourceError
-from valm.evaluate import answering
+from valm.evaluate import reading
 from valm.evaluate.baseline import BASELINES, AskedTexts, Baseline
 from valm.evaluate.baselines import clip_text, masked_lm
 from valm.evaluate.checkpoint import Checkpoint
 from valm.evaluate.definitions import TASKS
 from valm.evaluate.metrics import full_label, raw
 from valm.evaluate.published import published
-from valm.evaluate.score import SCORES, score_models
-from valm.report.score_tables import results_table
+from valm.evaluate.score import score_models
 
 PERPLEXITIES = [{"part": "", "scorer": name} for name in ("token_perplexity", "word_perplexity")]
 CHOICES = ("red", "green", "purple")
@@ -207,7 +205,8 @@ def test_batches_and_order_change_no_answer(
     folder = str(make(kind, tmp_path))
     plugin: Baseline = BASELINES.get(kind)
     whole = columns(plugin.answers(Checkpoint(folder), asked()), "choice")
-    for module in (answering, masked_lm, clip_text):
+    monkeypatch.setattr(reading, "LOGITS_PER_BATCH", 1)
+    for module in (masked_lm, clip_text):
         monkeypatch.setattr(module, "TOKENS_PER_BATCH", 1)
     alone = columns(plugin.answers(Checkpoint(folder), asked(TEXTS[::-1])), "choice")[::-1]
     np.testing.assert_allclose(alone, whole, atol=1e-5 if kind != "clip_text" else 1e-3)
@@ -286,23 +285,9 @@ def test_the_real_command_line_to_the_score_table(tmp_path: Path) -> None:
     assert missing.returncode == 7 and missing.stderr.count("\n") == 1, missing.stderr
 
 
-def test_the_table_says_what_the_paper_reports_and_the_difference() -> None:
-    row = dict.fromkeys(SCORES) | {
-        "task": "memory_color", "metric": "accuracy", "control": "own", "seed": -1, "n": 109,
-        "low": 0.2, "high": 0.3, "higher_is_better": True, "unit": "share", "status": "measured",
-        "note": "", "licence": "", "version": 1,
-    }  # fmt: skip
-    rows = [
-        row | {"model": model, "definition": definition, "value": value}
-        for model, value in (("bert", 0.2), ("valm", 0.55), ("opt", 0.3))
-        for definition in ("legacy", "corrected")
-    ]
-    html = results_table(pl.DataFrame(rows, schema=SCORES)).html
-    cells = [re.findall(r"<td[^>]*>([^<]*)</td>", line) for line in html.split("<tr>")]
-    column = {line[0]: line[2] for line in cells if len(line) == 6}
-    assert column == {"BERT": "24.3 (−4.3)", "VaLM": "54.0 (+1.0)", "OPT": "–"}
+def test_published_numbers_are_of_metrics_that_we_have() -> None:
     known = {metric for task in TASKS.names() for metric in metrics_of(task)}
-    assert {key[:2] for key in published()} <= known
+    assert {key[:2] for key in published() if key[0] != "training"} <= known
 
 
 def metrics_of(task: str) -> set[tuple[str, str]]:

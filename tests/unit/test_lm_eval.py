@@ -23,7 +23,7 @@ from lm_eval.utils import get_rolling_token_windows
 from typer.testing import CliRunner
 
 from valm.cli.main import app
-from valm.evaluate import continuations
+from valm.evaluate import reading
 from valm.harness.run import PROBES
 from valm.harness.seeing import SeeingModel
 from valm.harness.valm_lm import ValmLM, rolling
@@ -60,7 +60,8 @@ def one_by_one(model: SeeingModel, context: str, answer: str) -> tuple[float, bo
     length = min(model.context_tokens, len(ids) - 1)
     places = np.arange(len(ids) - 1 - length, len(ids) - 1)[np.newaxis]
     with torch.inference_mode():
-        logits = model.reader([ids[:-1]]).logits(np.array(ids), places)[0]
+        pictures = model.reader([ids[:-1]]).pictures(places)
+        logits = model.network(torch.tensor(ids)[places], pictures)[0]
     count = len(ids) - len(before)
     scores, wanted = logits.log_softmax(-1)[-count:], torch.tensor(ids[-count:])
     total = scores.gather(1, wanted[:, None]).sum()
@@ -93,7 +94,7 @@ def test_batches_and_order_change_no_likelihood(
 ) -> None:
     model = loaded(trained)
     together = ValmLM(model).loglikelihood(asked("loglikelihood", *PAIRS))
-    monkeypatch.setattr(continuations, "TOKENS_PER_BATCH", 1)
+    monkeypatch.setattr(reading, "TOKENS_PER_BATCH", 1)
     monkeypatch.setattr("valm.harness.valm_lm.TEXTS_AT_ONCE", 2)
     turned = ValmLM(model).loglikelihood(asked("loglikelihood", *PAIRS[::-1]))[::-1]
     np.testing.assert_allclose([f[0] for f in turned], [f[0] for f in together], rtol=1e-5)
@@ -129,7 +130,8 @@ def test_it_goes_on_greedily_to_a_stop(trained: Trained) -> None:
     ids = model.words.encode("the apple")
     for _ in range(6):
         with torch.inference_mode():
-            logits = model.reader([ids]).logits(np.array(ids), np.arange(len(ids))[None], last=1)
+            pictures = model.reader([ids]).pictures(np.arange(len(ids))[None])
+            logits = model.network(torch.tensor([ids]), pictures)
         ids.append(int(logits[0, -1].argmax()))
         if ids[-1] == model.words.end_of_text:
             break

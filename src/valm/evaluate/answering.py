@@ -1,10 +1,10 @@
-"""Runs a language model over a task's texts, in batches of equal length."""
+"""What a language model answers to a task's questions, and how well it predicts its passages."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -14,33 +14,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from valm.evaluate.prepared import NO_TOKEN, Requests
+from valm.evaluate.reading import Speaker, read
+from valm.evaluate.rows import Batch, Text
+from valm.models.branches import Branches
 from valm.models.language_model import LanguageModel
 from valm.models.pictures import Pictures, standardise
 from valm.retrieve.given import Given, give
-
-TOKENS_PER_BATCH = 8192
-# Bounds the logits of a batch of passages: 64 MiB in float32, whatever the vocabulary.
-LOGITS_PER_BATCH = 1 << 24
-
-
-class Speaker(Protocol):
-    """A language model that is asked about the tokens of one task."""
-
-    @property
-    def vocabulary_size(self) -> int:
-        """Number of token ids."""
-        ...
-
-    def logits(
-        self, tokens: NDArray[np.int64], places: NDArray[np.int64], last: int | None = None
-    ) -> Float[Tensor, "batch last vocabulary"]:
-        """Logits of what follows the last few of some texts' tokens; None: all of them.
-
-        Args:
-            tokens: Tokens of the task, [T].
-            places: Where the texts' tokens stand among them, [batch, tokens].
-        """
-        ...
 
 
 @dataclass(frozen=True)
@@ -53,6 +32,8 @@ class Reader:
         table: Standardised values of the pictures that ``given`` names, float32 [rows, V].
     """
 
+    branching: ClassVar[bool] = True
+
     model: LanguageModel
     given: Given | None
     table: Float[Tensor, "rows width"]
@@ -62,13 +43,23 @@ class Reader:
         """Number of token ids."""
         return len(self.model.output_embedding)
 
-    def logits(
-        self, tokens: NDArray[np.int64], places: NDArray[np.int64], last: int | None = None
-    ) -> Float[Tensor, "batch last vocabulary"]:
-        """Logits in float32; those of other tokens than the last few are not computed."""
-        states = self.model.trunk(torch.from_numpy(tokens[places]), self.pictures(places))
-        asked = states if last is None else states[:, -last:]
-        return functional.linear(asked, self.model.output_embedding).float()
+    def alike(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Equal numbers for equal tokens that are given the same pictures."""
+        if self.given is None:
+            return tokens
+        given = self.given.ids if self.given.values is None else self.given.values
+        rows = [tokens, self.given.mask] + ([] if given is None else [given])
+        numbers: dict[bytes, int] = {}
+        seen = (b"".join(part.tobytes() for part in row) for row in zip(*rows, strict=True))
+        return np.fromiter((numbers.setdefault(one, len(numbers)) for one in seen), np.int64)
+
+    def logits(self, tokens: NDArray[np.int64], batch: Batch) -> Float[Tensor, "asked vocabulary"]:
+        """Logits in float32; those of other tokens than the asked ones are not computed."""
+        branches = None if batch.plain else Branches.of(torch.from_numpy(batch.parents))
+        ids = torch.from_numpy(tokens[batch.places])
+        states = self.model.states(ids, self.pictures(batch.places), prefix=branches)
+        row, place = torch.from_numpy(batch.asked).T
+        return functional.linear(states[row, place], self.model.output_embedding).float()
 
     @classmethod
     def shown(
@@ -110,62 +101,41 @@ class Reader:
         return Pictures(mask=mask, vectors=torch.from_numpy(self.given.values[places]).float())
 
 
-@torch.inference_mode()
-def answer_log_probabilities(
-    reader: Speaker, requests: Requests, context_tokens: int
-) -> NDArray[np.float32]:
-    """Log-probability of each candidate's first token as the next one of each question.
+@dataclass(frozen=True)
+class ChoiceScores:
+    """How likely the candidates are to follow each question.
 
-    One pass over a question serves all candidates. A text longer than the context keeps its end,
-    where the question is.
-
-    Returns:
-        [questions, candidates].
+    Attributes:
+        firsts: Log-probabilities of their first tokens, float32 [questions, candidates].
+        wholes: Of all their tokens, of the same shape.
     """
-    answers = np.empty((len(requests), len(requests.choices)), dtype=np.float32)
-    firsts = torch.from_numpy(requests.choices[:, 0])
-    questions = np.arange(len(requests))
-    for texts, places in _equal_lengths(requests, questions, context_tokens):
-        found = reader.logits(requests.tokens, places, last=1)[:, 0].log_softmax(dim=-1)
-        answers[texts] = found[:, firsts].numpy()
-    return answers
+
+    firsts: NDArray[np.float32]
+    wholes: NDArray[np.float32]
 
 
 @torch.inference_mode()
-def ending_log_probabilities(
-    reader: Speaker, requests: Requests, context_tokens: int
-) -> NDArray[np.float32]:
-    """Log-probability of what follows each candidate's first token, [questions, candidates].
+def choice_scores(reader: Speaker, requests: Requests, context_tokens: int) -> ChoiceScores:
+    """Score each candidate behind each question.
 
-    It is 0 for a candidate of one token. Added to ``answer_log_probabilities``, the whole
-    candidate's log-probability.
+    A question is read once for all candidates, and of a candidate of several tokens what comes
+    behind it. A text longer than the context keeps its end, where the question is.
     """
-    answers = np.zeros((len(requests), len(requests.choices)), dtype=np.float32)
-    later = requests.choices[requests.endings[:, 1], 1:]
-    counts = (later != NO_TOKEN).sum(axis=1)
-    for count in np.unique(counts):
-        endings = np.flatnonzero(counts == count)
-        for texts, places in _equal_lengths(requests, len(requests) + endings, context_tokens):
-            batch = texts - len(requests)
-            targets = torch.from_numpy(later[batch, :count])
-            logits = reader.logits(requests.tokens, places, last=int(count))
-            found = logits.log_softmax(dim=-1).gather(2, targets[..., None])
-            answers[tuple(requests.endings[batch].T)] = found.sum(dim=(1, 2)).numpy()
-    return answers
-
-
-def _equal_lengths(
-    requests: Requests, texts: NDArray[np.int64], context_tokens: int
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Batches of some texts of one length (cut to the context), and the places of their tokens."""
-    lengths = np.minimum(requests.lengths()[texts], context_tokens)
-    for length in np.unique(lengths):
-        same = texts[lengths == length]
-        size = max(1, TOKENS_PER_BATCH // int(length))
-        for start in range(0, len(same), size):
-            batch = same[start : start + size]
-            ends = requests.offsets[batch + 1]
-            yield batch, ends[:, None] - length + np.arange(length)
+    questions, lengths = len(requests), np.minimum(requests.lengths(), context_tokens)
+    pieces = requests.choices[requests.endings[:, 1], 1:]  # of each ending, what it asks for
+    asked = [*[1] * questions, *(pieces != NO_TOKEN).sum(axis=1).tolist()]
+    starts = requests.offsets[1:] - lengths
+    texts = [Text(*text) for text in zip(starts.tolist(), lengths.tolist(), asked, strict=True)]
+    firsts = np.empty((questions, len(requests.choices)), dtype=np.float32)
+    later = np.zeros(firsts.shape)
+    for batch, scores in read(reader, requests.tokens, texts):
+        first = batch.texts < questions
+        found = scores[:, requests.choices[:, 0]].numpy()
+        firsts[batch.texts[first]] = found[batch.answers[first]]
+        ending, steps = batch.texts[~first] - questions, batch.steps[~first]
+        wanted = scores[batch.answers[~first], pieces[ending, steps]]
+        np.add.at(later, tuple(requests.endings[ending].T), wanted.double().numpy())
+    return ChoiceScores(firsts, (firsts + later).astype(np.float32))
 
 
 @dataclass(frozen=True)
@@ -209,38 +179,25 @@ def passage_scores(
         nats[:], is_best[:] = known.nats, known.is_best
         is_short = requests.lengths() - 1 <= context_tokens
         left = np.setdiff1d(texts, known.texts[is_short[known.texts]])
-    tokens_per_batch = LOGITS_PER_BATCH // reader.vocabulary_size
-    for places, scored in _windows(requests, left, context_tokens, stride_tokens, tokens_per_batch):
-        logits = reader.logits(requests.tokens, places)
-        targets = torch.from_numpy(requests.tokens[places + 1])
-        log_probabilities = logits.log_softmax(dim=-1)
-        found = log_probabilities.gather(-1, targets[..., None])[..., 0].numpy()
-        best = (log_probabilities.argmax(dim=-1) == targets).numpy()
-        nats[places[scored] + 1] = -found[scored]
-        is_best[places[scored] + 1] = best[scored]
+    windows = list(_windows(requests, left, context_tokens, stride_tokens))
+    first_asked = np.array([one.start + one.length - one.asked for one in windows], np.int64)
+    for batch, scores in read(reader, requests.tokens, windows):
+        next_places = first_asked[batch.texts] + batch.steps + 1
+        targets = requests.tokens[next_places]
+        nats[next_places] = -scores[batch.answers, targets].numpy()
+        is_best[next_places] = scores.argmax(dim=-1).numpy()[batch.answers] == targets
     return TokenScores(nats, is_best, texts)
 
 
 def _windows(
-    requests: Requests,
-    texts: NDArray[np.int64],
-    context: int,
-    stride: int,
-    tokens_per_batch: int,
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
-    """Places of input tokens [batch, length], and which of their next tokens are scored here."""
-    by_length: dict[int, list[tuple[int, int]]] = {}
+    requests: Requests, texts: NDArray[np.int64], context: int, stride: int
+) -> Iterator[Text]:
+    """Stretches of input tokens; each is asked for what no window before it was."""
     for start, end in zip(requests.offsets[texts], requests.offsets[texts + 1], strict=True):
         inputs = int(end - start) - 1
         first, done = 0, 0
         while done < inputs:
             length = min(context, inputs - first)
-            by_length.setdefault(length, []).append((int(start) + first, done - first))
+            yield Text(int(start) + first, length, first + length - done)
             done = first + length
             first += stride
-    for length, windows in by_length.items():
-        size = max(1, tokens_per_batch // length)
-        for start in range(0, len(windows), size):
-            batch = np.array(windows[start : start + size])
-            steps = np.arange(length)
-            yield batch[:, :1] + steps, steps >= batch[:, 1:]

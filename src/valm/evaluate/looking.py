@@ -49,7 +49,7 @@ def look(reader: Reader, tokens: Sequence[int]) -> Sight:
     model = reader.model
     ids = torch.tensor([list(tokens)])
     pictures = reader.pictures(np.arange(len(tokens))[np.newaxis])
-    state = model.trunk(ids, pictures)[0, -1]
+    state = model.states(ids, pictures)[0, -1]
     next_word = functional.linear(state, model.output_embedding).float().softmax(dim=0).numpy()
     if pictures is None or not model.fused_layers:
         return Sight(next_word, None, None)

@@ -16,18 +16,13 @@ from valm.core.job import Job
 from valm.core.manifest import read_manifest
 from valm.core.progress import track
 from valm.errors import InputError
-from valm.evaluate.answering import (
-    Reader,
-    Speaker,
-    answer_log_probabilities,
-    ending_log_probabilities,
-    passage_scores,
-)
+from valm.evaluate.answering import Reader, choice_scores, passage_scores
 from valm.evaluate.illustrate import KIND as PICTURES_KIND
 from valm.evaluate.illustrate import TaskPictures
 from valm.evaluate.metrics import ALONE, CHOICE, CONTEXTS, FIRST_PIECE, SLIDING
 from valm.evaluate.prepared import KIND as TASK_KIND
 from valm.evaluate.prepared import MEASURED, Requests, read_requests
+from valm.evaluate.reading import Speaker
 from valm.models.language_model import LanguageModel
 from valm.train.saved_model import load_model
 
@@ -154,11 +149,10 @@ def _answers(
 
 def choice_columns(reader: Speaker, requests: Requests, context: int) -> dict[str, pl.Series]:
     """Each candidate's log-probability, and its first token's where some candidate has several."""
-    firsts = answer_log_probabilities(reader, requests, context)
-    columns = {CHOICE: firsts}
+    scores = choice_scores(reader, requests, context)
+    columns = {CHOICE: scores.wholes}
     if len(requests.endings):
-        wholes = firsts + ending_log_probabilities(reader, requests, context)
-        columns = {CHOICE: wholes, FIRST_PIECE: firsts}
+        columns |= {FIRST_PIECE: scores.firsts}
     return {
         f"{name}{place}": pl.Series(values[:, place])
         for name, values in columns.items()

@@ -12,6 +12,8 @@ from lm_eval.api.model import TemplateLM
 from valm.core.progress import track
 from valm.errors import InputError
 from valm.evaluate.continuations import Likelihood, Span, likelihoods
+from valm.evaluate.reading import read
+from valm.evaluate.rows import Text
 from valm.harness.seeing import SeeingModel
 
 TEXTS_AT_ONCE = 256  # whose pictures are in memory together
@@ -128,8 +130,8 @@ class ValmLM(TemplateLM):
         for _ in range(count):
             reader = self.model.reader([ids])
             length = min(len(ids), self.max_length)
-            places = np.arange(len(ids) - length, len(ids))[np.newaxis]
-            token = int(reader.logits(np.array(ids), places, last=1)[0, -1].argmax())
+            ((_, scores),) = read(reader, np.array(ids), [Text(len(ids) - length, length)])
+            token = int(scores.argmax())
             if token == self.eot_token_id:
                 break
             ids.append(token)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from valm.errors import ConfigError
+from valm.models.branches import Branches
 from valm.models.cache import Cache
 from valm.models.fusion import Fusion
 from valm.models.losses import cross_entropies, mean_cross_entropy
@@ -84,9 +85,13 @@ class LanguageModel(nn.Module):
         ids: Int[Tensor, "batch tokens"],
         pictures: Pictures | None = None,
         cache: Cache | None = None,
-        prefix: Int[Tensor, " batch"] | None = None,
+        prefix: Int[Tensor, " batch"] | Branches | None = None,
     ) -> Float[Tensor, "batch tokens width"]:
-        """What logits are made of; arguments and errors as of ``forward``."""
+        """What logits are made of; arguments and errors as of ``forward``.
+
+        Args:
+            prefix: As of ``forward``; or how the tokens hang together, where a row holds several texts.
+        """
         shown = None if pictures is None else self.objective.pictures(pictures)
         sees = self.objective.prefix(ids) if prefix is None else prefix
         states: Tensor = self.trunk(ids, shown, cache, sees)

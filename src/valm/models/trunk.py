@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from valm.errors import InputError
 from valm.models.architecture import ARCHITECTURES
+from valm.models.branches import Branches
 from valm.models.cache import Cache, LayerCache
 from valm.models.initialise import Projection
 from valm.models.pictures import Pictures
@@ -55,15 +56,17 @@ class AttentionWeights(NamedTuple):
 def unseen(
     query: Float[Tensor, "batch heads tokens head"],
     keys: int,
-    prefix: Int[Tensor, " batch"] | None = None,
+    prefix: Int[Tensor, " batch"] | Branches | None = None,
 ) -> Float[Tensor, "tokens keys"] | Float[Tensor, "batch 1 tokens keys"]:
     """-infinity where a key is of a later token than a query, behind the prefix if any; else 0.
 
     The queries are those of the last tokens; more keys are of tokens before them.
 
     Args:
-        prefix: How many of its first tokens all tokens of a text see.
+        prefix: How many of its first tokens all tokens of a text see; or which tokens see which.
     """
+    if isinstance(prefix, Branches):
+        return prefix.unseen.to(query.dtype)
     tokens = query.shape[2]
     ahead = query.new_full((tokens, keys), float("-inf")).triu(1 + keys - tokens)
     if prefix is None:
@@ -91,7 +94,7 @@ class SelfAttention(nn.Module):
         x: Float[Tensor, "batch tokens width"],
         pictures: Pictures | None = None,
         past: LayerCache | None = None,
-        prefix: Int[Tensor, " batch"] | None = None,
+        prefix: Int[Tensor, " batch"] | Branches | None = None,
     ) -> Float[Tensor, "batch tokens width"]:
         """Mix each token's state with those that it sees; pictures are not looked at."""
         query, key, value = self.split(x, past)
@@ -113,7 +116,7 @@ class SelfAttention(nn.Module):
         self,
         x: Float[Tensor, "batch tokens width"],
         pictures: Pictures | None = None,
-        prefix: Int[Tensor, " batch"] | None = None,
+        prefix: Int[Tensor, " batch"] | Branches | None = None,
     ) -> AttentionWeights:
         """Where each token looks."""
         query, key, _ = self.split(x)
@@ -124,7 +127,7 @@ class SelfAttention(nn.Module):
         self,
         query: Float[Tensor, "batch heads tokens head"],
         key: Float[Tensor, "batch heads keys head"],
-        prefix: Int[Tensor, " batch"] | None = None,
+        prefix: Int[Tensor, " batch"] | Branches | None = None,
     ) -> Float[Tensor, "batch heads tokens keys"]:
         """Scaled inner products of queries with the keys that they see, else -infinity."""
         batch, heads, tokens, _ = query.shape
@@ -178,7 +181,7 @@ class Block(nn.Module):
         x: Float[Tensor, "batch tokens width"],
         pictures: Pictures | None,
         past: LayerCache | None = None,
-        prefix: Int[Tensor, " batch"] | None = None,
+        prefix: Int[Tensor, " batch"] | Branches | None = None,
     ) -> Float[Tensor, "batch tokens width"]:
         """One layer; every block is handed the pictures, only a fusion's attention reads them."""
         x = x + self.dropout(self.attention(self.attention_norm(x), pictures, past, prefix))
@@ -190,7 +193,7 @@ class Block(nn.Module):
         self,
         x: Float[Tensor, "batch tokens width"],
         pictures: Pictures | None,
-        prefix: Int[Tensor, " batch"] | None = None,
+        prefix: Int[Tensor, " batch"] | Branches | None = None,
     ) -> AttentionWeights:
         """Where each token looks in this layer."""
         return self.attention.weights(self.attention_norm(x), pictures, prefix)
@@ -228,14 +231,15 @@ class Trunk(nn.Module):
         ids: Int[Tensor, "batch tokens"],
         pictures: Pictures | None = None,
         cache: Cache | None = None,
-        prefix: Int[Tensor, " batch"] | None = None,
+        prefix: Int[Tensor, " batch"] | Branches | None = None,
     ) -> Float[Tensor, "batch tokens width"]:
         """States after the final norm.
 
         Args:
             cache: The tokens before these, which are read no more; these are added to it.
             prefix: How many of its first tokens all tokens of a text see; None: a token sees those
-                before it and no other.
+                before it and no other. Or how the tokens hang together, where a row holds several
+                texts; not with a cache.
         """
         below = self.states_before(self.config.layers, ids, pictures, cache, prefix)
         states: Tensor = self.final_norm(below)
@@ -251,14 +255,15 @@ class Trunk(nn.Module):
         ids: Int[Tensor, "batch tokens"],
         pictures: Pictures | None = None,
         cache: Cache | None = None,
-        prefix: Int[Tensor, " batch"] | None = None,
+        prefix: Int[Tensor, " batch"] | Branches | None = None,
     ) -> Float[Tensor, "batch tokens width"]:
         """States that enter a layer (counted from 0).
 
         Raises:
             InputError: The input, with what the cache holds, is longer than the trunk's context.
         """
-        x = self.embed(ids, 0 if cache is None else cache.tokens)
+        first = 0 if cache is None else cache.tokens
+        x = self.embed(ids, prefix.positions if isinstance(prefix, Branches) else first)
         for below in range(layer):
             past = None if cache is None else cache.layers[below]
             if self.recomputes and torch.is_grad_enabled() and cache is None:
@@ -269,10 +274,12 @@ class Trunk(nn.Module):
         return x
 
     def embed(
-        self, ids: Int[Tensor, "batch tokens"], first: int = 0
+        self, ids: Int[Tensor, "batch tokens"], at: int | Int[Tensor, "batch tokens"] = 0
     ) -> Float[Tensor, "batch tokens width"]:
-        """Token embeddings, scaled, plus positions from the first token's on."""
-        end, longest = first + ids.shape[1], self.config.context_tokens
+        """Token embeddings, scaled, plus positions: from the first token's on, or of each token."""
+        steps = at if isinstance(at, Tensor) else slice(at, at + ids.shape[1])
+        end = int(at.max()) + 1 if isinstance(at, Tensor) else at + ids.shape[1]
+        longest = self.config.context_tokens
         if end > longest:
             raise InputError(
                 f"an input of {end} tokens is longer than the model's context of {longest}",
@@ -280,5 +287,5 @@ class Trunk(nn.Module):
             )
         positions = self.sinusoids if self.positions is None else self.positions.weight
         scaled = self.embedding(ids) * self.architecture.embedding_scale(self.config.width)
-        out: Tensor = self.dropout(scaled + positions[first:end])
+        out: Tensor = self.dropout(scaled + positions[steps])
         return out

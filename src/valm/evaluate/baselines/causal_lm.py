@@ -7,8 +7,9 @@ candidate words (VALM.md 6.1), whole candidates beside it, and passages in block
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 import polars as pl
 import torch
 import transformers
@@ -21,28 +22,35 @@ from valm.evaluate.checkpoint import Checkpoint
 from valm.evaluate.hub_words import Words
 from valm.evaluate.predict import Asked, choice_columns, passage_rows
 from valm.evaluate.prepared import Requests
+from valm.evaluate.rows import Batch
 
 
 class HubSpeaker:
     """A model of transformers as a ``Speaker``."""
 
+    branching: ClassVar[bool] = False  # attention of other models is their own affair
+
     def __init__(self, model: Any):
         self._model = model
-        self._takes_last = "logits_to_keep" in inspect.signature(model.forward).parameters
+        self._keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
 
     @property
     def vocabulary_size(self) -> int:
         """Number of token ids."""
         return int(self._model.config.vocab_size)
 
-    def logits(
-        self, tokens: NDArray[Any], places: NDArray[Any], last: int | None = None
-    ) -> Float[Tensor, "batch last vocabulary"]:
-        """Logits in float32; those of other tokens are not computed where the model allows it."""
-        kept = {"logits_to_keep": last} if last is not None and self._takes_last else {}
-        ids = torch.from_numpy(tokens[places])
-        logits: Tensor = self._model(input_ids=ids, use_cache=False, **kept).logits.float()
-        return logits if last is None else logits[:, -last:]
+    def alike(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The tokens themselves."""
+        return tokens
+
+    def logits(self, tokens: NDArray[np.int64], batch: Batch) -> Float[Tensor, "asked vocabulary"]:
+        """Logits in float32; none before the first asked place where the model allows it."""
+        row, place = torch.from_numpy(batch.asked).T
+        ids = torch.from_numpy(tokens[batch.places])
+        first = int(place.min()) if self._keeps else 0
+        kept = {"logits_to_keep": ids.shape[1] - first} if self._keeps else {}
+        logits: Tensor = self._model(input_ids=ids, use_cache=False, **kept).logits
+        return logits[row, place - first].float()
 
 
 class CausalLM(Baseline):

@@ -15,6 +15,7 @@ from pydantic import Field
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
+from valm.models.branches import Branches
 from valm.models.cache import LayerCache
 from valm.models.fusion import Fusion, FusionParams
 from valm.models.initialise import draw, draw_uniform
@@ -105,7 +106,7 @@ class JointAttention(SelfAttention):
         x: Float[Tensor, "batch tokens width"],
         pictures: Pictures | None = None,
         past: LayerCache | None = None,
-        prefix: Int[Tensor, " batch"] | None = None,
+        prefix: Int[Tensor, " batch"] | Branches | None = None,
     ) -> Float[Tensor, "batch tokens width"]:
         """Mix each token's state with those that it sees and with its pictures, if there are any."""
         shown = self.shown(x, pictures)
@@ -126,7 +127,7 @@ class JointAttention(SelfAttention):
         self,
         x: Float[Tensor, "batch tokens width"],
         pictures: Pictures | None = None,
-        prefix: Int[Tensor, " batch"] | None = None,
+        prefix: Int[Tensor, " batch"] | Branches | None = None,
     ) -> AttentionWeights:
         """Where each token looks: at the text and at its own pictures, in one softmax."""
         shown = self.shown(x, pictures)
