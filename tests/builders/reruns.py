@@ -13,7 +13,8 @@ from typing import Any
 REPORT = {"run_notebook", "write_report"}
 SCORES = {"score_models"} | REPORT
 ANSWERS = {"evaluate_model"} | SCORES
-MODELS = {"train_model"} | ANSWERS
+SIGHTS = {"look_at_prompts"} | REPORT
+MODELS = {"train_model"} | ANSWERS | SIGHTS
 RECALL = {"measure_recall"} | REPORT
 LOOKING_UP = {"find_neighbours", "show_pictures", "illustrate_task"} | MODELS | RECALL
 INDICES = {"build_index"} | LOOKING_UP
@@ -52,6 +53,7 @@ FIXED = {
     "query": {"window_tokens": 16, "stride_tokens": 8},
     "index": "exact",
 }
+PROMPT = {"prompt": "a red disc is", "instead": "green disc"}
 GPT2_STAR = {"name": "gpt2_star", "fusion": {"name": "none"}, "pictures": "none"}
 VALM = {"name": "valm", "fusion": {"name": "joint"}, "pictures": "retrieved"}
 EXACT = {"name": "exact", "factory": "Flat", "recall_floor": 0.99}
@@ -163,7 +165,7 @@ KEYS: dict[str, Change] = {
     "models.trunk.context_tokens": Change(16, MODELS),
     "models.trunk.positions": Change("learned", MODELS),
     "models.trunk.dropout": Change(0.1, MODELS),
-    "models.variants": Change([GPT2_STAR], SCORES, other_jobs=True),
+    "models.variants": Change([GPT2_STAR], SCORES | SIGHTS, other_jobs=True),
     **variants("name", VALM | {"name": "other"}, other_jobs=True),
     **variants("fusion.name", VALM | {"fusion": {"name": "none"}}),
     **variants("fusion.params", VALM | {"fusion": {"name": "joint", "params": {"scale": 2.0}}}),
@@ -220,6 +222,13 @@ KEYS: dict[str, Change] = {
     "evaluate.statistics.bootstrap_samples": Change(101, SCORES),
     "evaluate.statistics.confidence": Change(0.9, SCORES),
     "evaluate.statistics.comparisons": Change([["valm", "gpt2_star"]], SCORES),
+    "evaluate.counterfactuals": Change([PROMPT], SIGHTS),
+    "evaluate.counterfactuals[].prompt": Change(
+        [PROMPT | {"prompt": "a blue disc is"}], SIGHTS, at="evaluate.counterfactuals"
+    ),
+    "evaluate.counterfactuals[].instead": Change(
+        [PROMPT | {"instead": "blue disc"}], SIGHTS, at="evaluate.counterfactuals"
+    ),
     "report.prompts": Change(["a blue disc"], {"show_pictures"} | REPORT),
 }  # fmt: skip
 
@@ -250,8 +259,9 @@ MODULES: dict[str, set[str]] = {
     "valm.train.optimiser": MODELS,
     "valm.train.saved_model": MODELS,
     "valm.evaluate.tasks.shape": {"prepare_task", "illustrate_task"} | ANSWERS,
-    "valm.evaluate.illustrate": {"illustrate_task"} | ANSWERS,
-    "valm.evaluate.answering": ANSWERS,
+    "valm.evaluate.illustrate": {"illustrate_task"} | ANSWERS | SIGHTS,
+    "valm.evaluate.answering": ANSWERS | SIGHTS,
+    "valm.evaluate.sights": SIGHTS,
     "valm.evaluate.score": SCORES,
     "valm.evaluate.cell": set(),
     "valm.report.numbers": REPORT,

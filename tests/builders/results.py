@@ -277,6 +277,7 @@ def _evaluate(root: Path, story: Story) -> None:
         file = root / "evaluate" / "predictions" / model / "colour.parquet"
         file.parent.mkdir(parents=True)
         answers(story, model).write_parquet(file)
+    _sights(root)
     _manifest(
         root,
         "evaluate/scores",
@@ -285,3 +286,30 @@ def _evaluate(root: Path, story: Story) -> None:
         files,
         {"confidence": 0.95},
     )
+
+
+def _sights(root: Path) -> None:
+    """A banana that turns green when its pictures do; the pictures of the last token are coal and more."""
+    words, yellow, green = ["yellow", "green", "red"], [0.7, 0.1, 0.2], [0.1, 0.7, 0.2]
+    rows = (("own", 0, [0, 1, 2], yellow), ("recoloured", 120, [0, 1, 2], green),
+            ("instead", 0, [3, -1, -1], green), ("none", 0, [], [0.3, 0.3, 0.4]))  # fmt: skip
+    prompt = {
+        "prompt": "the color of a <b> is",
+        "instead": "cucumber",
+        "tokens": ["the", " color", " <b>"],
+        "attention": [
+            {"model": "valm", "seed": seed, "text": [0.1, 0.1, 0.2], "pictures": [0.3, 0.2, 0.1]}
+            for seed in (1, 2)
+        ],
+        "exchanges": [
+            {
+                "name": name, "turn": turn, "pictures": pictures,
+                "answers": [{"model": "valm", "seed": seed, "shares": shares} for seed in (1, 2)],
+            }
+            for name, turn, pictures, shares in rows
+        ],
+        "without": [{"model": "gpt2_star", "seed": 1, "shares": [0.3, 0.3, 0.4]}],
+    }  # fmt: skip
+    data = json.dumps({"words": words, "prompts": [prompt]}).encode()
+    file = _write(root / "evaluate/sights.json", data)
+    _manifest(root, "evaluate/sights", "sights", 1, [file], {})

@@ -18,14 +18,14 @@ from builders.open_clip_models import (
 from builders.pictures import drawn_list
 from open_clip.transformer import QuickGELU
 
-from valm.embed.encoder import load_encoder
+from valm.embed.encoder import ENCODERS, load_encoder
 from valm.embed.encoders.open_clip import OpenClipEncoder, Params
 from valm.embed.make import make_encoder
 from valm.embed.pictures import embed_pictures
 from valm.embed.tower_pass import TextPass, picture_vectors
 from valm.embed.towers import text_states
 from valm.errors import ConfigError
-from valm.ingest.picture_list import iterate_pictures
+from valm.ingest.picture_list import iterate_pictures, iterate_transparent_pictures
 from valm.retrieve.keys import open_keys
 
 END_OF_TEXT = 49407
@@ -130,6 +130,9 @@ def test_a_checkpoint_becomes_an_encoder_and_vectors(tmp_path: Path) -> None:
     np.testing.assert_allclose(norms, raw.norm(dim=1).numpy(), rtol=1e-5)
     kept = open_keys(vectors, "raw").rows(slice(None))
     np.testing.assert_allclose(kept, raw.numpy(), atol=2e-3 * float(raw.norm(dim=1).max()))
+    images = [image for _, image in iterate_transparent_pictures(pictures)]
+    again = ENCODERS.get("open_clip").embed_images(loaded, images, None)
+    np.testing.assert_allclose(again.keys, keys, atol=2e-3)
 
 
 def test_another_vocabulary_or_a_tower_that_looks_ahead_is_refused(tmp_path: Path) -> None:

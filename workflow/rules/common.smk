@@ -170,6 +170,17 @@ def preset_of(wildcards):
     return STUDY.retrieve.preset_named(STUDY.models.named(wildcards.model).preset).name
 
 
+def looking_models():
+    """The models that are asked a few prompts: of the shown preset what reads retrieved pictures, and what reads none."""
+    return [
+        chosen.name
+        for chosen in STUDY.models.variants
+        if chosen.pictures == "none"
+        or chosen.takes_controls
+        and STUDY.retrieve.preset_named(chosen.preset).name == SHOWN_PRESET
+    ]
+
+
 def picture_inputs(wildcards):
     """The pictures of every token, for a model that is given any."""
     if STUDY.models.named(wildcards.model).pictures == "none":

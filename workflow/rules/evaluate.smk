@@ -133,6 +133,60 @@ rule evaluate_baseline:
         " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
 
 
+rule look_at_prompts:
+    input:
+        models=expand(
+            rules.train_model.output.manifest,
+            model=looking_models(),
+            seed=STUDY.train.seeds,
+        ),
+        models_data=ancient(
+            expand(
+                rules.train_model.output.data,
+                model=looking_models(),
+                seed=STUDY.train.seeds,
+            )
+        ),
+        tokenizer=rules.train_tokenizer.output.manifest,
+        tokenizer_data=ancient(rules.train_tokenizer.output.data),
+        pictures=rules.list_pictures.output.manifest,
+        pictures_data=ancient(rules.list_pictures.output.data),
+        encoder=rules.make_encoder.output.manifest,
+        vectors=rules.embed_pictures.output.manifest,
+        vectors_data=ancient(rules.embed_pictures.output.data),
+        index=searched_index(rules.build_index.output.manifest, SHOWN_PRESET),
+        index_data=ancient(searched_index(rules.build_index.output.data, SHOWN_PRESET)),
+        network=expand(
+            rules.fetch_source.output.manifest,
+            source=[FEATURE_NETWORK] if reads_features(STUDY) else [],
+        ),
+    output:
+        manifest="<results>/evaluate/sights.manifest.json",
+        data=["<results>/evaluate/sights.json"],
+    params:
+        section=section("look-at-prompts", preset=SHOWN_PRESET),
+        code=code("look-at-prompts"),
+        preset=SHOWN_PRESET,
+        models=each("--models", "models"),
+        raw=each("--raw", "network"),
+    log:
+        "<logs>/look_at_prompts.log",
+    benchmark:
+        "<benchmarks>/look_at_prompts.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    message:
+        "Looking at what models see in a few prompts, and exchanging it"
+    threads: 1
+    resources:
+        mem_mb=3000,
+    shell:
+        "python -m valm look-at-prompts {params.models} --tokenizer {input.tokenizer}"
+        " --pictures {input.pictures} --encoder {input.encoder} --vectors {input.vectors}"
+        " --index {input.index} {params.raw} --preset {params.preset} --output {output.manifest}"
+        " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
+
+
 rule score_models:
     input:
         predictions=predictions(rules.evaluate_model.output.manifest)
@@ -209,3 +263,4 @@ rule evaluate:
     input:
         rules.score_models.output.manifest,
         rules.score_models.output.metrics,
+        rules.look_at_prompts.output.manifest,

@@ -73,6 +73,31 @@ def evaluate_model(
     run(job, model=model, task=task, request=request, models=models, output=output, shown=shown)
 
 
+def look_at_prompts(
+    options: JobOptions,
+    models: Annotated[
+        list[Path], typer.Option(help="Manifests of models that read retrieved pictures, or none.")
+    ],
+    tokenizer: Annotated[Path, typer.Option(help="Manifest of the tokenizer.")],
+    pictures: Annotated[Path, typer.Option(help="Manifest of the picture list.")],
+    encoder: Annotated[Path, typer.Option(help="Manifest of the encoder.")],
+    vectors: Annotated[Path, typer.Option(help="Manifest of the picture vectors.")],
+    index: Annotated[Path, typer.Option(help="Manifest of the index that is searched.")],
+    preset: Annotated[str, typer.Option(help="Name of the preset whose pictures they read.")],
+    output: Output,
+    raw: Annotated[
+        list[Path] | None, typer.Option(help="Manifests of the raw files of picture features.")
+    ] = None,
+) -> None:
+    """Write where models look in a few prompts, and what they answer when the pictures are others."""
+    from valm.evaluate.sights import Base
+    from valm.evaluate.sights import look_at_prompts as run
+
+    job = options.open_job(encoder=encoder, preset=preset)
+    base = Base(pictures, encoder, vectors, index, raw or [])
+    run(job, models=models, tokenizer=tokenizer, base=base, output=output)
+
+
 def score_models(
     options: JobOptions,
     predictions: Annotated[list[Path], typer.Option(help="Manifests of all predictions.")],
@@ -111,5 +136,6 @@ def add_to(app: typer.Typer) -> None:
     add_verb(app, prepare_task)
     add_verb(app, illustrate_task)
     add_verb(app, evaluate_model)
+    add_verb(app, look_at_prompts)
     add_verb(app, score_models)
     add_verb(app, score_cell)

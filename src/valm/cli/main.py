@@ -9,6 +9,7 @@ import typer
 
 from valm.cli import (
     baselines,
+    compare,
     embed,
     evaluate,
     export,
@@ -38,6 +39,7 @@ for phase in (
     evaluate,
     baselines,
     report,
+    compare,
     export,
     lm_eval,
     serve,

@@ -19,6 +19,7 @@ CHAPTERS: Registry[object] = Registry("chapter", "valm.report.chapters")
 # Verbs that read pictures or token states through the study's encoder.
 THROUGH_THE_ENCODER = (
     "embed-pictures", "measure-recall", "find-neighbours", "show-pictures", "illustrate-task",
+    "look-at-prompts",
 )  # fmt: skip
 
 
@@ -37,6 +38,13 @@ def _evaluation(section: Section, choices: Choices) -> Names:
         yield "evaluate.controls", control
 
 
+def _sights(section: Section) -> Names:
+    for variant in section["models.variants"]:
+        yield "models.variants[].fusion", variant["fusion"]["name"]
+    for control in ("permuted", "none"):  # what takes the place of the retrieved pictures
+        yield "evaluate.controls", control
+
+
 def _baseline(section: Section) -> Names:
     (entry,) = section["evaluate.baselines"]
     yield "evaluate.baselines[].kind", entry["kind"]
@@ -49,6 +57,7 @@ USED: dict[str, Callable[[Section, Choices], Names]] = {
     "train-model": lambda section, _: _variant(section),
     "prepare-task": lambda _, choices: [("evaluate.tasks", str(choices["task"]))],
     "evaluate-model": _evaluation,
+    "look-at-prompts": lambda section, _: _sights(section),
     "evaluate-baseline": lambda section, _: _baseline(section),
     "score-cell": _evaluation,
 }

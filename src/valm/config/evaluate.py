@@ -37,6 +37,13 @@ class Statistics(Settings):
     )
 
 
+class Counterfactual(Settings):
+    """A prompt whose pictures are exchanged for others."""
+
+    prompt: str = Field(description="Text that ends where a colour word is expected.")
+    instead: str = Field(description="Name of the pictures that take the place of the retrieved.")
+
+
 class Evaluate(Settings):
     """Tasks, controls and statistics."""
 
@@ -58,5 +65,14 @@ class Evaluate(Settings):
     )
     baselines: list[BaselineEntry] = Field(
         [], description="Models of others that answer the same tasks (docs/baselines.md)."
+    )
+    counterfactuals: list[Counterfactual] = Field(
+        [
+            Counterfactual(prompt="the color of an apple is", instead="green apple"),
+            Counterfactual(prompt="the color of a banana is", instead="cucumber"),
+            Counterfactual(prompt="the color of a frog is", instead="pig"),
+            Counterfactual(prompt="the color of a tomato is", instead="eggplant"),
+        ],
+        description="Prompts whose attention is drawn, and whose pictures are exchanged.",
     )
     statistics: Statistics = Field(default_factory=Statistics, description="Intervals and tests.")

@@ -85,6 +85,18 @@ VERBS: dict[str, Verb] = {
         "valm.evaluate.predict",
         ("evaluate.controls", "models.variants", "models.trunk", "seed"),
     ),
+    "look-at-prompts": Verb(
+        "evaluate",
+        "valm.evaluate.sights",
+        (
+            "evaluate.counterfactuals",
+            "embed.features",
+            "models.variants",
+            "retrieve.presets",
+            "retrieve.top_k",
+            "seed",
+        ),
+    ),
     "evaluate-baseline": Verb("evaluate", "valm.evaluate.ask_baseline", ("evaluate.baselines",)),
     "score-models": Verb("evaluate", "valm.evaluate.score", ("evaluate.statistics", "seed")),
     "score-cell": Verb(

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
+from PIL import Image
 from pydantic import ValidationError
 from torch import Tensor
 
@@ -148,6 +149,20 @@ class EncoderKind(ABC):
         self, encoder: Any, pictures: Path, features: Path | None, first_id: int
     ) -> Iterator[PictureVectors]:
         """Yield the vectors of all kept pictures from an id on, in order, in blocks."""
+
+    @abstractmethod
+    def embed_images(
+        self,
+        encoder: Any,
+        images: Sequence[Image.Image],
+        features: Float[NDArray[np.float32], "pictures features"] | None,
+    ) -> PictureVectors:
+        """Vectors of pictures that no list holds.
+
+        Args:
+            images: RGB, or RGBA as stored.
+            features: Their features, for an encoder that reads them.
+        """
 
 
 ENCODERS: Registry[EncoderKind] = Registry("encoder", "valm.embed.encoders")

@@ -47,7 +47,7 @@ def extract_features(job: Job, *, pictures: Path, raw: Sequence[Path], output: P
     """
     settings = job.settings("embed.features", Features)
     count = read_manifest(pictures, "picture_list").rows
-    network = load_feature_network(_package(raw))
+    network = network_of(raw)
     torch.set_num_threads(job.threads)
     parents = [pictures, *raw]
     with job.work(parents) as work, Tracker("extracting features", count, "pictures") as tracker:
@@ -56,7 +56,7 @@ def extract_features(job: Job, *, pictures: Path, raw: Sequence[Path], output: P
         for block in batches(
             iterate_transparent_pictures(pictures, table.done), PICTURES_PER_BLOCK
         ):
-            table.append(features=_features(network, [image for _, image in block], settings))
+            table.append(features=features_of(network, [image for _, image in block], settings))
             tracker.advance(len(block))
         job.finish(
             output,
@@ -67,6 +67,15 @@ def extract_features(job: Job, *, pictures: Path, raw: Sequence[Path], output: P
             facts={"network_width": NETWORK_WIDTH, "colours": list(COLOURS), "dtype": "float16"},
         )
         table.remove()
+
+
+def network_of(raw: Sequence[Path]) -> nn.Module:
+    """The network whose package is among some raw files.
+
+    Raises:
+        SourceError: It is unavailable.
+    """
+    return load_feature_network(_package(raw))
 
 
 def _package(raw: Sequence[Path]) -> Path:
@@ -80,8 +89,8 @@ def _package(raw: Sequence[Path]) -> Path:
     )
 
 
-def _features(
-    network: nn.Module, images: list[Image.Image], settings: Features
+def features_of(
+    network: nn.Module, images: Sequence[Image.Image], settings: Features
 ) -> NDArray[np.float32]:
     """Features of pictures as stored (the transparency tells foreground): [n, 2291]."""
     precision = torch.float32 if settings.precision == "float32" else torch.bfloat16

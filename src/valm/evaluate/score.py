@@ -104,7 +104,7 @@ def score_models(
         if task["status"] != MEASURED:
             scores += unavailable(task)
             continue
-        frames = _frames(predictions, task["task"])
+        frames = frames_of(predictions, task["task"])
         for metric in metrics_of(task, frames):
             counts = resamples_of(metric, settings, job.seed)
             scores += score_rows(metric, settings, counts, list(prompt_rows(metric, frames)))
@@ -131,7 +131,7 @@ def score_models(
 Frames = Mapping[Rival, Mapping[int, pl.DataFrame]]
 
 
-def _frames(predictions: Sequence[Path], task: str) -> Frames:
+def frames_of(predictions: Sequence[Path], task: str) -> Frames:
     """One task's answers by rival and seed."""
     found: dict[Rival, dict[int, pl.DataFrame]] = {}
     for manifest in predictions:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from valm.report.drawing import canvas, finished, house_style
 from valm.report.exhibits import Figure
@@ -103,24 +104,32 @@ def encoder_curves(curve: Sequence[Mapping[str, float]], name: str = "encoder_lo
 
 
 def recall_figure(recall: Sequence[Mapping[str, Any]], name: str = "recall") -> Figure:
-    """What each index finds of what exact search finds, and what it costs in bytes and speed."""
+    """What each index finds of what exact search finds: by k, against its bytes, against its speed."""
     with house_style():
-        figure, (found, cost) = canvas(2.9, 1, 2)
+        figure, (by_k, by_bytes, by_speed) = canvas(2.7, 1, 3, sharey=True)
         colours = [model_colour(name) for name in ("valm", "valm_random", "valm_text_state")]
         for place, index in enumerate(recall):
             colour = colours[place % len(colours)]
             at = sorted((int(k), 100 * share) for k, share in index["recall"].items())
-            found.plot(*zip(*at, strict=True), "o-", color=colour, label=index["index"])
-            point = index["bytes_per_vector"], index["queries_per_second"]
-            cost.plot(*point, "o", color=colour, markersize=8)
-        found.set(xlabel="k", ylabel="recall@k, %", xlim=(0, None), ylim=(0, 105))
-        found.legend(loc="lower right")
-        cost.margins(0.25)
-        cost.set(xlabel="bytes a vector", ylabel="queries a second", xlim=(0, None), ylim=(0, None))
-        cost.yaxis.set_major_formatter("{x:,.0f}")
-        for axis in (found, cost):
+            by_k.plot(*zip(*at, strict=True), "o-", color=colour, label=index["index"])
+            for axis, cost in ((by_bytes, "bytes_per_vector"), (by_speed, "queries_per_second")):
+                found = [share for _, share in at]
+                axis.plot([index[cost]] * len(at), found, color=colour, linewidth=1, alpha=0.5)
+                for size, share in enumerate(found, start=2):
+                    axis.plot(index[cost], share, "o", color=colour, markersize=2 * size)
+        by_k.set(xlabel="k", ylabel="recall@k, %", xlim=(0, None), ylim=(0, 105))
+        by_k.legend(loc="lower right")
+        for axis, label in ((by_bytes, "bytes a vector"), (by_speed, "queries a second")):
+            axis.margins(x=0.15)
+            axis.set(xlabel=label, xlim=(0, None))
+            axis.xaxis.set_major_locator(MaxNLocator(4))
+            axis.xaxis.set_major_formatter("{x:,.0f}")
+        for axis in (by_k, by_bytes, by_speed):
             axis.grid(True)
-        caption = "Left: the share of the k nearest pictures that an index finds. Right: what it takes to store and to search."
+        caption = (
+            "The share of the k nearest pictures that each index finds, by k, and against what it takes to store and to search; there"
+            " the larger a dot, the larger k."
+        )
         return finished(figure, name, caption)
 
 

@@ -197,3 +197,36 @@ def _squares(axis: Axes, answers: pl.DataFrame, words: Sequence[str]) -> None:
     axis.grid(True)
     for side in ("left", "bottom"):
         axis.spines[side].set_visible(False)
+
+
+def calibration(confidence: pl.DataFrame, name: str = "calibration") -> Figure:
+    """How sure each model says it is against how often it is right, before and after calibration.
+
+    Args:
+        confidence: ``model, control, reading, bin, questions, stated, right``.
+    """
+    readings = confidence["reading"].unique(maintain_order=True).to_list()
+    top = float(100 * confidence.select("stated", "right").to_numpy().max())
+    with house_style():
+        figure, axes = canvas(3.2, 1, len(readings), sharey=True)
+        for reading, axis in zip(readings, axes, strict=True):
+            axis.plot([0, top], [0, top], color=INK, alpha=0.5, linewidth=0.9, dashes=(4, 3))
+            shown = confidence.filter(pl.col("reading") == reading)
+            for (model, control), line in shown.group_by("model", "control", maintain_order=True):
+                rival = str(model), str(control)
+                axis.plot(
+                    100 * line["stated"], 100 * line["right"], "o-", color=model_colour(*rival),
+                    label=model_label(*rival), markersize=4,
+                )  # fmt: skip
+            axis.set_title(reading.capitalize(), fontweight="bold")
+            axis.set_xlabel("stated share of the chosen colour, %")
+            axis.set(xlim=(0, top * 1.04), ylim=(0, top * 1.04))
+            axis.grid(True)
+        axes[0].set_ylabel("right, %")
+        axes[0].legend(loc="upper left")
+        caption = (
+            "How sure a model says it is of the colour it chooses, against how often that is right: each dot an equal share of the"
+            " questions over all prompts and seeds. On the dashed line a model is as sure as it is right; below it, too sure."
+            " Left by the probabilities as they are, right after contextual calibration, as in the corrected accuracy."
+        )
+        return finished(figure, name, caption)

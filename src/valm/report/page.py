@@ -104,18 +104,35 @@ def sections(results: Path) -> list[Section]:
             [findings.paper_table(results, 2)],
             [findings.paper_table(results, 4), findings.paper_table(results, 5)],
         ),
+        *_ablation(results),
         Section(
             "answers",
             "Answers",
-            "How much the wording of a question matters, and which colours are taken for which.",
-            [evaluate.prompts(results), findings.colour_confusion(results)],
+            "How much the wording of a question matters, which colours are taken for which, and how sure the models are of them.",
+            [
+                evaluate.prompts(results),
+                findings.colour_confusion(results),
+                findings.colour_calibration(results),
+            ],
+        ),
+        Section(
+            "counterfactual",
+            "Other pictures",
+            "What pictures do to an answer is seen when they are others: a few prompts, chosen for showing it, after figures 2 and 3"
+            " of the paper. Whether they help in general is what the scores above test.",
+            [evaluate.counterfactual(results), evaluate.attention(results)],
+            [evaluate.counterfactual_numbers(results)],
         ),
         Section(
             "retrieved",
             "Retrieved pictures",
             "What the last word of each prompt retrieves, nearest first, with the caption and the similarity. The"
             " language model never sees captions, only the pictures' vectors.",
-            [retrieve.prompt_pictures(results), retrieve.recall(results)],
+            [
+                retrieve.prompt_pictures(results),
+                retrieve.recall_curves(results),
+                retrieve.recall(results),
+            ],
         ),
         Section(
             "training",
@@ -155,6 +172,15 @@ def sections(results: Path) -> list[Section]:
             [findings.versions(results), findings.artifacts(results)],
         ),
     ]
+
+
+def _ablation(results: Path) -> list[Section]:
+    """The section of a study whose models differ in one thing at a time."""
+    shown = evaluate.sweep_exhibits(results)
+    introduction = (
+        "Models of this study differ in one thing at a time; all else was made once and is shared."
+    )
+    return [Section("ablation", "One thing at a time", introduction, shown)] if shown else []
 
 
 def report_page(

@@ -31,17 +31,25 @@ class CaptionedPicture:
     caption: str
 
 
-def data_uri(data: bytes) -> str:
-    """A picture's bytes as a small WebP data URI; an empty string if they are no small picture."""
+def small_picture(data: bytes) -> Image.Image | None:
+    """A picture's bytes as a small RGB or RGBA picture; None if they are no picture, or a huge one."""
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
             if picture.width * picture.height > MAXIMUM_PIXELS:
-                return ""
+                return None
             picture.draft("RGB", (SIDE_PIXELS, SIDE_PIXELS))
             small = picture.convert("RGBA" if _has_alpha(picture) else "RGB")
     except (OSError, ValueError, Image.DecompressionBombError):
-        return ""
+        return None
     small.thumbnail((SIDE_PIXELS, SIDE_PIXELS), Image.Resampling.LANCZOS)
+    return small
+
+
+def data_uri(data: bytes) -> str:
+    """A picture's bytes as a small WebP data URI; an empty string if they are no small picture."""
+    small = small_picture(data)
+    if small is None:
+        return ""
     encoded = io.BytesIO()
     small.save(encoded, "WEBP", quality=82, method=4)
     return "data:image/webp;base64," + base64.b64encode(encoded.getvalue()).decode("ascii")

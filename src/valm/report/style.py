@@ -5,6 +5,7 @@ The models' palette is Okabe and Ito's (2008), which readers with any colour vis
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 INK = "#101418"  # stands for the page's own text colour; figures turn it into currentColor
@@ -12,7 +13,6 @@ INK = "#101418"  # stands for the page's own text colour; figures turn it into c
 MODEL_LABELS = {
     "gpt2_star": "GPT-2*",
     "valm": "VaLM",
-    "valm_k8": "VaLM, K = 8",
     "valm_random": "VaLM trained on random pictures",
     "valm_text_state": "VaLM on the text state",
     "bert": "BERT",
@@ -118,10 +118,18 @@ def task_label(task: str) -> str:
 
 def model_label(model: str, control: str = "own") -> str:
     """The model's name in tables and figures; a control at evaluation is named after it."""
-    label = MODEL_LABELS.get(model, readable(model))
+    label = MODEL_LABELS.get(model) or _variant_label(model)
     if control == "own":
         return label
     return f"{label}, {CONTROL_LABELS.get(control, readable(control).lower())} at evaluation"
+
+
+def _variant_label(model: str) -> str:
+    """Variants of VaLM are named after it: ``valm_k1`` -> "VaLM, K = 1"."""
+    if not model.startswith("valm_"):
+        return readable(model)
+    rest = re.sub(r"\bk(\d+)", r"K = \1", model.removeprefix("valm_").replace("_", " "))
+    return "VaLM, " + re.sub(r"([a-z])(\d)", r"\1 \2", rest)
 
 
 def model_colour(model: str, control: str = "own") -> str:

@@ -20,6 +20,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from open_clip.factory import load_state_dict
 from open_clip.transform import PreprocessCfg, image_transform_v2
+from PIL import Image
 from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.torch import save_file
@@ -38,6 +39,7 @@ from valm.embed.picture_form import PictureForm
 from valm.embed.tower_pass import TextPass, picture_vectors
 from valm.errors import ConfigError, InputError, IntegrityError
 from valm.ingest.fairseq import END_OF_LINE, SPECIAL_ENTRIES
+from valm.ingest.picture_decoding import on_white
 from valm.ingest.picture_list import iterate_pictures
 
 # open_clip's own layout of a model's folder, which it reads back under the name "local-dir:".
@@ -215,6 +217,15 @@ class OpenClip(EncoderKind):
         stream = (picture for _, picture in iterate_pictures(pictures, first_id))
         for batch in batches(stream, encoder.pictures_per_batch):
             yield encoder.encode_pictures(batch)
+
+    def embed_images(
+        self,
+        encoder: OpenClipEncoder,
+        images: Sequence[Image.Image],
+        features: Float[NDArray[np.float32], "pictures features"] | None,
+    ) -> PictureVectors:
+        """Embed them at once, transparency laid on white as in a list."""
+        return encoder.encode_pictures([on_white(image) for image in images])
 
 
 def model_config(params: Params) -> dict[str, Any]:

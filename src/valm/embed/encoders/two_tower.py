@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from PIL import Image
 from pydantic import Field
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -182,6 +184,17 @@ class TwoTower(EncoderKind):
         rows = _read_features(features)[first_id:]
         if len(rows):
             yield encoder.encode_features(rows)
+
+    def embed_images(
+        self,
+        encoder: TwoTowerEncoder,
+        images: Sequence[Image.Image],
+        features: Float[NDArray[np.float32], "pictures features"] | None,
+    ) -> PictureVectors:
+        """From their features, as in a list."""
+        if features is None:
+            raise ConfigError("the encoder 'two_tower' reads picture features")
+        return encoder.encode_features(torch.from_numpy(features.astype(np.float32)))
 
 
 def _read_features(manifest: Path | None) -> Float[Tensor, "pictures features"]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
+from PIL import Image
 
+from valm.ingest.picture_list import picture_bytes
 from valm.report.comparisons import (
     POOLED,
     Comparison,
@@ -13,8 +17,14 @@ from valm.report.comparisons import (
     headline_rows,
     read_comparisons,
 )
+from valm.report.counterfactuals import (
+    attention_figure,
+    counterfactual_figure,
+    counterfactual_table,
+)
 from valm.report.exhibits import Exhibit, missing
 from valm.report.figures import prompt_spread, score_panels
+from valm.report.pictures import small_picture
 from valm.report.results import Results
 from valm.report.score_tables import (
     comparison_table,
@@ -22,6 +32,8 @@ from valm.report.score_tables import (
     results_table,
     summary_table,
 )
+from valm.report.sweep_exhibits import sweep_figure, sweep_table
+from valm.report.sweeps import model_aspects, sweeps, swept_scores
 
 
 def scores_table(results: str | Path) -> Exhibit:
@@ -72,6 +84,61 @@ def comparisons(results: str | Path) -> Exhibit:
     """Every tested pair with its Holm-corrected p."""
     tested = read_tested(Results(Path(results)))
     return comparison_table(tested) if tested else missing("tested pairs")
+
+
+def sweep_exhibits(results: str | Path) -> list[Exhibit]:
+    """A figure and a table for each thing that models differ in one at a time; none if there is none."""
+    study = Results(Path(results))
+    scores, aspects = read_scores(study), model_aspects(study)
+    if scores.is_empty():
+        return []
+    plain = [
+        m.facts["variant"]
+        for m in study.manifests("train").values()
+        if m.facts["pictures"] == "none"
+    ]
+    baseline = list(dict.fromkeys(plain))
+    shown: list[Exhibit] = []
+    for sweep in sweeps(aspects):
+        rows = swept_scores(headline_rows(scores), sweep, baseline)
+        if not rows.filter(pl.col("model").is_in(sweep.models)).is_empty():
+            shown += [sweep_figure(rows, sweep, baseline), sweep_table(rows, sweep)]
+    return shown
+
+
+def attention(results: str | Path) -> Exhibit:
+    """Where a model looks in a few prompts: at the words and at the pictures retrieved for the last one."""
+    study = Results(Path(results))
+    seen = study.json("evaluate", "sights.json")
+    if not seen or not any(sight["attention"] for sight in seen["prompts"]):
+        return missing("prompts that a model with pictures was asked")
+    return attention_figure(seen["prompts"], _shown_pictures(study, seen))
+
+
+def counterfactual(results: str | Path) -> Exhibit:
+    """What the same prompts are answered when their pictures are exchanged for others."""
+    study = Results(Path(results))
+    seen = study.json("evaluate", "sights.json")
+    if not seen or not any(sight["attention"] for sight in seen["prompts"]):
+        return missing("prompts whose pictures were exchanged")
+    pictures = _shown_pictures(study, seen)
+    return counterfactual_figure(seen["prompts"], seen["words"], pictures)
+
+
+def counterfactual_numbers(results: str | Path) -> Exhibit:
+    """How far each exchange moves the answers."""
+    seen = Results(Path(results)).json("evaluate", "sights.json")
+    if not seen or not any(sight["attention"] for sight in seen["prompts"]):
+        return missing("prompts whose pictures were exchanged")
+    return counterfactual_table(seen["prompts"], seen["words"])
+
+
+def _shown_pictures(study: Results, seen: Mapping[str, Any]) -> dict[int, Image.Image]:
+    """Every picture that a row shows, decoded."""
+    rows = (row for sight in seen["prompts"] for row in sight["exchanges"])
+    ids = sorted({number for row in rows for number in row["pictures"] if number >= 0})
+    data = picture_bytes(study.path("ingest", "pictures", "list.manifest.json"), ids)
+    return {number: opened for number in ids if (opened := small_picture(data[number]))}
 
 
 def read_tested(study: Results) -> list[Comparison]:

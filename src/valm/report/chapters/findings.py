@@ -9,7 +9,7 @@ import polars as pl
 
 from valm.core.manifest import Manifest
 from valm.report import paper_tables, provenance
-from valm.report.answers import counted_answers
+from valm.report.answers import counted_answers, stated_confidence
 from valm.report.chapters.evaluate import read_scores, read_tested
 from valm.report.chapters.ingest import COLOUR_NOTES
 from valm.report.comparisons import (
@@ -25,7 +25,7 @@ from valm.report.comparisons import (
 from valm.report.costs import PHASES, rule_costs
 from valm.report.evidence import COLOUR_TASKS, Evidence, Score, Setting
 from valm.report.exhibits import Exhibit, Passage, missing, paragraphs
-from valm.report.figures import confusion, differences
+from valm.report.figures import calibration, confusion, differences
 from valm.report.findings import Findings, findings
 from valm.report.numbers import duration, interval, number, size, with_interval
 from valm.report.results import Results
@@ -87,6 +87,22 @@ def colour_confusion(results: str | Path) -> Exhibit:
     """Which colours a model without pictures and one with retrieved ones name for things of each."""
     study = Results(Path(results))
     task = study.manifest("evaluate", "tasks", PROBE)
+    own = _own_answers(study)
+    if task is None or not own:
+        return missing("stored answers of the colour probe")
+    return confusion(counted_answers(own, task.facts["choices"]))
+
+
+def colour_calibration(results: str | Path) -> Exhibit:
+    """How sure these models are of the colours they name, and how often they are right."""
+    own = _own_answers(Results(Path(results)))
+    if not own:
+        return missing("stored answers of the colour probe")
+    return calibration(stated_confidence(own))
+
+
+def _own_answers(study: Results) -> dict[tuple[str, str], pl.DataFrame]:
+    """Answers to the colour probe with what each model was trained with: first those without pictures."""
     trained = _trained_with(study)
     shown = [
         name for kind in ("none", "retrieved") for name, given in trained.items() if given == kind
@@ -94,10 +110,7 @@ def colour_confusion(results: str | Path) -> Exhibit:
     tables = {
         name: study.frame("evaluate", "predictions", name, f"{PROBE}.parquet") for name in shown
     }
-    own = {(name, OWN): t.filter(pl.col("control") == OWN) for name, t in tables.items() if len(t)}
-    if task is None or not own:
-        return missing("stored answers of the colour probe")
-    return confusion(counted_answers(own, task.facts["choices"]))
+    return {(name, OWN): t.filter(pl.col("control") == OWN) for name, t in tables.items() if len(t)}
 
 
 def costs(results: str | Path) -> Exhibit:
