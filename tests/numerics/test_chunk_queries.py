@@ -123,7 +123,7 @@ def test_fairseqs_entries_are_read_as_the_official_code_reads_them(
 
 def test_other_encoders_and_shorter_ones_refuse_chunks(tmp_path: Path) -> None:
     tokens, texts = np.zeros(3, int), np.array([0, 3])
-    with pytest.raises(ConfigError, match=r"does not read CLIP's ids \[retrieve\.query\.scheme\]"):
+    with pytest.raises(ConfigError, match=r"does not read CLIP's ids .*query\.scheme"):
         states_at(FakeEncoder(), tokens, texts, np.arange(3), CHUNKS)
     model, config = tiny_model(tmp_path)
     params = parameters(config, saved(model, tmp_path / "weights.safetensors"))
