@@ -13,7 +13,7 @@ ENVIRONMENT := .venv/.as-locked
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help study test test-all test-browser environment lock pins docs clean
+.PHONY: help study test test-all test-browser environment download-environment lock pins docs clean
 
 help:
 	@echo "make study        the default study, from raw packages to results/report/report.html (CORES=all)"
@@ -21,6 +21,7 @@ help:
 	@echo "make test-all     the slow matrices of the workflow too: reruns by key, kills, moments"
 	@echo "make test-browser the viewer in a real Chromium, which is installed where apt and the right to are there"
 	@echo "make environment  .venv with the locked packages, and this package"
+	@echo "make download-environment .venv-download with img2dataset, for studies that download pictures"
 	@echo "make lock         requirements/*.txt and envs/*.yaml from pyproject.toml"
 	@echo "make pins         envs/*.linux-64.pin.txt, where conda and its channel can be reached"
 	@echo "make docs         config.yaml, its schema and its table of keys from the settings models"
@@ -50,6 +51,10 @@ $(ENVIRONMENT): requirements/lock.txt requirements/uv.txt pyproject.toml
 	@VIRTUAL_ENV=$(CURDIR)/.venv uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
+download-environment: $(ENVIRONMENT)
+	@uv venv --quiet --clear --python 3.11 .venv-download
+	@VIRTUAL_ENV=$(CURDIR)/.venv-download uv pip sync --quiet requirements/download.txt
+
 lock: $(ENVIRONMENT)
 	$(COMPILE) pyproject.toml --all-extras -o requirements/lock.txt
 	grep '^uv==' requirements/lock.txt | tr -d '\\' | $(COMPILE) - -o requirements/uv.txt
@@ -62,6 +67,7 @@ lock: $(ENVIRONMENT)
 			--no-annotate -o requirements/retrieve.gpu.txt && rm -r $$folder
 	printf '%s\n' clip-retrieval==2.45.0 torch==2.13.0 torchvision==0.28.0 | \
 		$(COMPILE) - --no-annotate -o requirements/bench-clip-retrieval.txt
+	$(COMPILE) pyproject.toml requirements/download.in -o requirements/download.txt
 	python workflow/write_environments.py
 
 pins:

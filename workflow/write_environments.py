@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-NAMES = ("ingest", "embed", "retrieve", "retrieve.gpu", "train", "evaluate", "report")
+NAMES = ("download", "ingest", "embed", "retrieve", "retrieve.gpu", "train", "evaluate", "report")
 ENVIRONMENTS, REQUIREMENTS = Path("envs"), Path("requirements")
 
 # What conda brings.

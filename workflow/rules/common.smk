@@ -8,9 +8,11 @@ sys.path.insert(0, str(Path(workflow.basedir).parent / "src"))
 
 from valm.cli.needs import (
     FEATURE_NETWORK,
+    check_source_params,
     data_folder,
     given_files,
     optional_sources,
+    planned_shards,
     plugin,
     reads_features,
     required_sources,
@@ -33,13 +35,15 @@ CONFIG_FILES = " + ".join(str(file) for file in workflow.configfiles)
 def read_study():
     """The study of Snakemake's merged config; a wrong one ends in one line, before any traceback."""
     try:
-        return check_plugins(parse_study(config, where=CONFIG_FILES), REGISTRIES)
+        study = check_plugins(parse_study(config, where=CONFIG_FILES), REGISTRIES)
+        return check_source_params(study)
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
 
 
 STUDY = read_study()
+PLANNED = planned_shards(STUDY)  # picture sources of which each shard is a job
 SHOWN_PRESET = STUDY.retrieve.presets[0].name  # whose pictures of a few prompts are shown
 os.environ.setdefault("VALM_PLAIN_PROGRESS", "1")  # jobs that run side by side share a terminal
 os.environ[ASIDE] = canonical_json(aside_for(STUDY))  # not by params: it changes no result
@@ -56,6 +60,7 @@ pathvars:
 
 wildcard_constraints:
     source=r"[a-z0-9_]+",
+    shard=r"\d{5}",
     index=r"[A-Za-z0-9_]+",
     preset=r"[a-z0-9_]+",
     split=r"train|valid|test",
@@ -100,6 +105,20 @@ def raw_manifests(registry, name):
         rules.fetch_source.output.manifest.format(source=source)
         for source in plugin(registry, name).raw
     ]
+
+
+def shard_names(source):
+    """Names of a planned source's shards."""
+    return [f"{number:05d}" for number in range(PLANNED[source][0])]
+
+
+def shard_inputs(wildcards):
+    """The download of a shard, if there is one."""
+    _, downloads = PLANNED[wildcards.source]
+    if not downloads:
+        return {}
+    download = rules.download_pictures.output
+    return {"downloaded": download.manifest, "downloaded_data": ancient(download.data)}
 
 
 def text_source_inputs(wildcards):

@@ -42,6 +42,8 @@ rule write_pictures:
         "<logs>/write_pictures/{source}.log",
     benchmark:
         "<benchmarks>/write_pictures/{source}.tsv"
+    wildcard_constraints:
+        source="".join(f"(?!{source}/)" for source in PLANNED) + "[a-z0-9_]+",
     conda:
         "../../envs/ingest.yaml"
     message:
@@ -51,6 +53,124 @@ rule write_pictures:
         mem_mb=2000,
     shell:
         "python -m valm write-pictures --source {wildcards.source} {params.raw}"
+        " --output {output.manifest}"
+        " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
+
+
+rule list_urls:
+    output:
+        manifest="<results>/ingest/pictures/{source}/downloads/urls.manifest.json",
+        data=["<results>/ingest/pictures/{source}/downloads/urls.parquet"],
+    params:
+        section=section("list-urls"),
+        code=code("list-urls"),
+        given=lambda wildcards: given_files(STUDY, "ingest.pictures.sources", wildcards.source),
+    log:
+        "<logs>/list_urls/{source}.log",
+    benchmark:
+        "<benchmarks>/list_urls/{source}.tsv"
+    conda:
+        "../../envs/ingest.yaml"
+    message:
+        "Listing the addresses of {wildcards.source}'s pictures"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    shell:
+        "python -m valm list-urls --source {wildcards.source} --output {output.manifest}"
+        " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
+
+
+rule download_pictures:
+    input:
+        urls=rules.list_urls.output.manifest,
+        urls_data=ancient(rules.list_urls.output.data),
+    output:
+        manifest="<results>/ingest/pictures/{source}/downloads/{shard}.manifest.json",
+        data=[
+            "<results>/ingest/pictures/{source}/downloads/{shard}.tar",
+            "<results>/ingest/pictures/{source}/downloads/{shard}.survivors.parquet",
+        ],
+    params:
+        section=section("download-pictures"),
+        code=code("download-pictures"),
+    log:
+        "<logs>/download_pictures/{source}/{shard}.log",
+    benchmark:
+        "<benchmarks>/download_pictures/{source}/{shard}.tsv"
+    conda:
+        "../../envs/download.yaml"
+    message:
+        "Downloading shard {wildcards.shard} of {wildcards.source}"
+    threads: 1
+    resources:
+        mem_mb=8000,
+    shell:
+        "python -m valm download-pictures --source {wildcards.source} --shard {wildcards.shard}"
+        " --urls {input.urls} --output {output.manifest}"
+        " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
+
+
+rule write_picture_shard:
+    input:
+        unpack(shard_inputs),
+    output:
+        manifest="<results>/ingest/pictures/{source}/{shard}.manifest.json",
+        data=[
+            "<results>/ingest/pictures/{source}/{shard}.tar",
+            "<results>/ingest/pictures/{source}/{shard}.parquet",
+        ],
+    params:
+        section=section("write-picture-shard"),
+        code=code("write-picture-shard"),
+        given=lambda wildcards: given_files(STUDY, "ingest.pictures.sources", wildcards.source),
+        downloaded=each("--downloaded", "downloaded"),
+    log:
+        "<logs>/write_picture_shard/{source}/{shard}.log",
+    benchmark:
+        "<benchmarks>/write_picture_shard/{source}/{shard}.tsv"
+    conda:
+        "../../envs/ingest.yaml"
+    message:
+        "Writing shard {wildcards.shard} of {wildcards.source}"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    shell:
+        "python -m valm write-picture-shard --source {wildcards.source} --shard {wildcards.shard}"
+        " {params.downloaded} --output {output.manifest}"
+        " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
+
+
+rule gather_pictures:
+    input:
+        shards=lambda wildcards: expand(
+            rules.write_picture_shard.output.manifest,
+            source=wildcards.source,
+            shard=shard_names(wildcards.source),
+        ),
+    output:
+        manifest="<results>/ingest/pictures/{source}/pictures.manifest.json",
+        data=["<results>/ingest/pictures/{source}/shards.parquet"],
+    params:
+        section=section("gather-pictures"),
+        code=code("gather-pictures"),
+        shards=lambda wildcards: PLANNED[wildcards.source][0],
+    log:
+        "<logs>/gather_pictures/{source}.log",
+    benchmark:
+        "<benchmarks>/gather_pictures/{source}.tsv"
+    wildcard_constraints:
+        source="|".join(PLANNED) or "none",
+    conda:
+        "../../envs/ingest.yaml"
+    message:
+        "Listing the shards of {wildcards.source}"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    shell:
+        "python -m valm gather-pictures --source {wildcards.source} --shards {params.shards}"
         " --output {output.manifest}"
         " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from valm.cli import ingest_text
+from valm.cli import ingest_text, ingest_web
 from valm.cli.job_options import JobOptions, add_verb
 
 Output = Annotated[Path, typer.Option(help="Manifest to write.")]
@@ -58,4 +58,5 @@ def add_to(app: typer.Typer) -> None:
     add_verb(app, fetch_source)
     add_verb(app, write_pictures)
     add_verb(app, list_pictures)
+    ingest_web.add_to(app)
     ingest_text.add_to(app)

@@ -13,6 +13,7 @@ from valm.cli.registries import REGISTRIES
 from valm.config.base import Settings
 from valm.config.source_params import source_params
 from valm.config.study import DEFAULT_STUDY, Study
+from valm.ingest.picture_sources import PICTURE_SOURCES
 
 DATA, OPTIONAL_DATA = "data", "data_optional"
 COLOUR_NOTES = "colour_notes"
@@ -46,7 +47,7 @@ def given_files(study: Study, registry: str, name: str) -> list[list[str | int |
         ConfigError: A parameter of the source is wrong.
     """
     params = params_of(study, registry, name)
-    files: Iterable[Path] = getattr(params, "files", ())
+    files: list[Path] = [*getattr(params, "files", ()), *getattr(params, "metadata", ())]
     return [[str(file), file.stat().st_size if file.is_file() else None] for file in files]
 
 
@@ -60,6 +61,30 @@ def params_of(study: Study, registry: str, name: str) -> Settings:
     kind = cast(TakesParams, REGISTRIES[registry].get(name)).params
     where = f"{registry.removesuffix('sources')}params.{name}"
     return source_params(kind, own.params.get(name, {}), where)
+
+
+def check_source_params(study: Study) -> Study:
+    """Return the study if every picture and text source can take the parameters it is given.
+
+    Raises:
+        ConfigError: A parameter is wrong.
+    """
+    for name in study.ingest.pictures.sources:
+        params_of(study, "ingest.pictures.sources", name)
+    for source in study.ingest.text.sources:
+        params_of(study, "ingest.text.sources", source.name)
+    return study
+
+
+def planned_shards(study: Study) -> dict[str, tuple[int, bool]]:
+    """Each picture source that is written shard by shard: how many, and whether they are downloaded."""
+    planned = {}
+    for name in study.ingest.pictures.sources:
+        shards = PICTURE_SOURCES.get(name).planned
+        if shards is not None:
+            params = params_of(study, "ingest.pictures.sources", name)
+            planned[name] = (shards.count(params), shards.downloads(params))
+    return planned
 
 
 def side_by_side(registry: str, name: str) -> int:

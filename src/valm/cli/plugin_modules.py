@@ -52,6 +52,7 @@ def _baseline(section: Section) -> Names:
 
 USED: dict[str, Callable[[Section, Choices], Names]] = {
     "write-pictures": lambda _, choices: [("ingest.pictures.sources", str(choices["source"]))],
+    "write-picture-shard": lambda _, choices: [("ingest.pictures.sources", str(choices["source"]))],
     "write-text": lambda _, choices: [("ingest.text.sources", str(choices["source"]))],
     "make-encoder": lambda section, _: [("embed.encoder", section["embed.encoder"]["name"])],
     "train-model": lambda section, _: _variant(section),

@@ -17,6 +17,12 @@ class PictureStorage(Settings):
     maximum_megapixels: float = Field(
         40.0, gt=0, description="Larger pictures are rejected from their header, before decoding."
     )
+    maximum_reject_fraction: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Share of rejected pictures above which a source or shard fails.",
+    )
 
 
 class Duplicates(Settings):

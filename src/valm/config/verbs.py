@@ -33,9 +33,15 @@ class Verb:
 
 VERBS: dict[str, Verb] = {
     "fetch-source": Verb("ingest", "valm.ingest.fetch"),
-    "write-pictures": Verb(
-        "ingest", "valm.ingest.pictures", ("ingest.pictures.storage", "ingest.pictures.params")
+    "list-urls": Verb("ingest", "valm.ingest.url_list", ("ingest.pictures.params",)),
+    "download-pictures": Verb("ingest", "valm.ingest.download", ("ingest.pictures.params",)),
+    "write-pictures": Verb("ingest", "valm.ingest.pictures", ("ingest.pictures.storage",)),
+    "write-picture-shard": Verb(
+        "ingest",
+        "valm.ingest.picture_shards",
+        ("ingest.pictures.storage", "ingest.pictures.params"),
     ),
+    "gather-pictures": Verb("ingest", "valm.ingest.picture_shards"),
     "list-pictures": Verb(
         "ingest",
         "valm.ingest.picture_list",
@@ -109,7 +115,10 @@ VERBS: dict[str, Verb] = {
 }
 
 # Verbs whose rules run on request only, or for what a study may list: the default study does without.
-ON_REQUEST = ("score-cell", "evaluate-baseline")
+ON_REQUEST = (
+    "score-cell", "evaluate-baseline",
+    "list-urls", "download-pictures", "write-picture-shard", "gather-pictures",
+)  # fmt: skip
 
 # The variable by which the workflow hands all its jobs the keys that are read aside, as JSON.
 ASIDE = "VALM_ASIDE"

@@ -81,7 +81,8 @@ def read_member(archive: Path, name: str, maximum_bytes: int) -> bytes:
     raise InputError(f"the archive holds no file {name!r}", where=archive)
 
 
-def _is_plain(name: str) -> bool:
+def is_plain(name: str) -> bool:
+    """Whether a member's name stays in the archive's folder."""
     path = PurePosixPath(name.replace("\\", "/"))
     return not path.is_absolute() and ".." not in path.parts and "\x00" not in name
 
@@ -107,7 +108,7 @@ def _zip_members(
     try:
         with zipfile.ZipFile(archive) as bundle:
             for info in bundle.infolist():
-                if info.is_dir() or not _is_plain(info.filename) or not wanted(info.filename):
+                if info.is_dir() or not is_plain(info.filename) or not wanted(info.filename):
                     continue
                 _checked_size(archive, info.filename, info.file_size, maximum_bytes)
                 with bundle.open(info) as file:
@@ -124,7 +125,7 @@ def _tar_members(
         with _opened_tar(archive) as bundle:
             for info in bundle:
                 name = info.name.removeprefix("./")
-                if not info.isreg() or not _is_plain(name) or not wanted(name):
+                if not info.isreg() or not is_plain(name) or not wanted(name):
                     continue
                 _checked_size(archive, name, info.size, maximum_bytes)
                 file = bundle.extractfile(info)

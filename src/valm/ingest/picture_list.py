@@ -26,7 +26,7 @@ from valm.errors import InputError
 from valm.ingest.archives import StrictHeader
 from valm.ingest.picture_decoding import on_white
 from valm.ingest.picture_hash import distances
-from valm.ingest.pictures import METADATA
+from valm.ingest.pictures import DIGITS_OF_SHARD, METADATA
 
 MAXIMUM_PICTURE_BYTES = 16 << 20
 DROPPED = -1
@@ -152,12 +152,12 @@ def _read_parquet(path: Path, schema: pa.Schema | None = None) -> pa.Table:
 
 
 def _source_rows(manifest: Path, source: str) -> pa.Table:
-    shards = sorted(name for name in read_manifest(manifest).files if name.endswith(".parquet"))
     tables = []
-    for name in shards:
-        rows = _read_parquet(manifest.parent / name, METADATA)
-        shard = pa.array([name.removesuffix(".parquet")] * len(rows))
-        rows = rows.append_column("source", pa.array([source] * len(rows)))
+    for number in range(read_manifest(manifest).facts["shards"]):
+        name = f"{number:0{DIGITS_OF_SHARD}}"
+        rows = _read_parquet(manifest.with_name(f"{name}.parquet"), METADATA)
+        shard = pa.array([name] * len(rows), pa.string())
+        rows = rows.append_column("source", pa.array([source] * len(rows), pa.string()))
         tables.append(rows.append_column("shard", shard))
     return pa.concat_tables(tables)
 

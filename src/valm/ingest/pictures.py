@@ -10,7 +10,8 @@ import io
 import tarfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from valm.ingest.picture_hash import difference_hash, mean_colour
 from valm.ingest.picture_sources import PICTURE_SOURCES, RawPicture
 from valm.ingest.sources import raw_path
 
+KIND = "picture_shards"
 DIGITS_OF_SHARD, DIGITS_IN_SHARD = 5, 4
 LONGEST_CAPTION = 1000  # characters
 
@@ -66,24 +68,27 @@ def write_pictures(job: Job, *, source: str, raw: list[Path], output: Path) -> N
     files = _raw_files(plugin.raw, raw)
     rejected: Counter[str] = Counter()
     raw_pictures = track(plugin.pictures(files), f"writing {source}", None, "pictures")
-    kept = _decoded(raw_pictures, storage, rejected)
+    kept = decoded_pictures(raw_pictures, storage, rejected)
     shards: list[Path] = []
     licences: Counter[str] = Counter()
     rows = 0
-    while batch := list(islice(kept, storage.samples_per_shard)):
+    while first := next(kept, None):
         number = len(shards) // 2
         if number == 10**DIGITS_OF_SHARD:
             cure = "raise ingest.pictures.storage.samples_per_shard"
             raise InputError(f"{source} fills more than {number:,} shards", where=source, cure=cure)
-        rows += len(batch)
-        licences.update(row["licence"] for row, _ in batch)
-        shards += _write_shard(output.parent / f"{number:0{DIGITS_OF_SHARD}}", number, batch)
+        batch = islice(chain([first], kept), storage.samples_per_shard)
+        written = write_shard(output.parent, number, batch)
+        shards += written.files
+        rows += written.rows
+        licences.update(written.licences)
+    check_rejected(rejected, rows, storage, where=source)
     if rows == 0:
         raise InputError(f"no picture of {source} could be used: {dict(rejected)}", where=source)
-    _remove_shards_but(shards, output.parent)
+    remove_shards_but(shards, output.parent)
     job.finish(
         output,
-        kind="picture_shards",
+        kind=KIND,
         rows=rows,
         files=shards,
         parents=raw,
@@ -94,6 +99,21 @@ def write_pictures(job: Job, *, source: str, raw: list[Path], output: Path) -> N
             "licences": dict(sorted(licences.items())),
         },
     )
+
+
+def check_rejected(rejected: Counter[str], kept: int, storage: PictureStorage, where: str) -> None:
+    """Refuse a source or shard of which too much could not be used.
+
+    Raises:
+        InputError: The share of rejected pictures is above ``maximum_reject_fraction``.
+    """
+    total = rejected.total()
+    if total > storage.maximum_reject_fraction * (total + kept):
+        raise InputError(
+            f"{total:,} of {total + kept:,} pictures could not be used: {dict(rejected)}",
+            where=where,
+            cure="see what came in, or raise ingest.pictures.storage.maximum_reject_fraction",
+        )
 
 
 def _raw_files(names: tuple[str, ...], manifests: list[Path]) -> dict[str, Path]:
@@ -108,10 +128,10 @@ def _raw_files(names: tuple[str, ...], manifests: list[Path]) -> dict[str, Path]
     return files
 
 
-def _decoded(
+def decoded_pictures(
     pictures: Iterator[RawPicture], storage: PictureStorage, rejected: Counter[str]
 ) -> Iterator[tuple[dict[str, Any], bytes]]:
-    """Metadata and PNG bytes of each usable picture, in order."""
+    """Metadata and PNG bytes of each usable picture, in order; the others are counted by reason."""
     for picture in pictures:
         captions = _lines(picture.captions) or _lines([picture.name])
         try:
@@ -142,18 +162,30 @@ def _lines(texts: Iterable[str]) -> list[str]:
     return [line[:LONGEST_CAPTION] for line in lines if line]
 
 
-def _remove_shards_but(shards: list[Path], folder: Path) -> None:
+def remove_shards_but(shards: list[Path], folder: Path) -> None:
     """Remove what an earlier run with other settings left beside the shards."""
     for old in folder.glob(f"{'[0-9]' * DIGITS_OF_SHARD}.*"):
         if old not in shards:
             old.unlink()
 
 
-def _write_shard(stem: Path, number: int, batch: list[tuple[dict[str, Any], bytes]]) -> list[Path]:
+@dataclass(frozen=True)
+class WrittenShard:
+    """A shard's two files, its number of pictures and their licences."""
+
+    files: list[Path]
+    rows: int
+    licences: Counter[str]
+
+
+def write_shard(
+    folder: Path, number: int, pictures: Iterable[tuple[dict[str, Any], bytes]]
+) -> WrittenShard:
     """Write one tar and its parquet; no times or owners in it, so equal input gives equal bytes."""
+    stem = folder / f"{number:0{DIGITS_OF_SHARD}}"
     rows = []
     with atomic_path(stem.with_suffix(".tar")) as path, tarfile.open(path, "w") as tar:
-        for place, (row, png) in enumerate(batch):
+        for place, (row, png) in enumerate(pictures):
             key = f"{number:0{DIGITS_OF_SHARD}}{place:0{DIGITS_IN_SHARD}}"
             rows.append({"key": key} | row)
             _add(tar, f"{key}.png", png)
@@ -161,7 +193,11 @@ def _write_shard(stem: Path, number: int, batch: list[tuple[dict[str, Any], byte
             _add(tar, f"{key}.json", canonical_json({"key": key} | row).encode())
     with atomic_path(stem.with_suffix(".parquet")) as path:
         pq.write_table(pa.Table.from_pylist(rows, METADATA), path)
-    return [stem.with_suffix(".tar"), stem.with_suffix(".parquet")]
+    return WrittenShard(
+        [stem.with_suffix(".tar"), stem.with_suffix(".parquet")],
+        len(rows),
+        Counter(row["licence"] for row in rows),
+    )
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
