@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import random
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
+import torch
 from builders.raw_files import raw_file
 from builders.texts import make_tokenizer
 from open_clip import SimpleTokenizer
 
+from valm.evaluate.answering import Reader
+from valm.evaluate.metrics import SCORERS
+from valm.evaluate.predict import Asked, passage_rows
+from valm.evaluate.prepared import Requests
+from valm.evaluate.tasks.wikitext103 import PLUGIN, TITLE
 from valm.ingest.detokenise import lambada_line, wikitext_line
 from valm.ingest.fairseq import Lines, read_lines, write_dictionary, write_lines
 from valm.ingest.tokenizer import Tokenizer, load_tokenizer
+from valm.models.fusion import make_fusion
+from valm.models.initialise import initialise
+from valm.models.language_model import LanguageModel
+from valm.models.trunk import TrunkConfig
 
 FIRST_OF_CLIP, END = 4, 2
 SHIPPED = {
@@ -143,6 +155,47 @@ def test_wikitext_valid_is_made_again_where_its_words_are_at_hand(vocabulary: To
     made = vocabulary.encode_batch([wikitext_line(texts[number]) for number in whole])
     assert len(texts) == len(wanted) and len(whole) == 1_755
     assert [[*ids, END] for ids in made] == [wanted[number] for number in whole]
+
+
+def test_legacy_perplexity_is_that_of_the_official_files_line_by_line(
+    vocabulary: Tokenizer,
+) -> None:
+    """Each line of the shipped file behind ``</s>``, without the one of 521 tokens, on a model of their context.
+
+    The task's way from text to score on the article of the longest line, against products of the file's own
+    ids: fairseq's reader, its layout (a block a line), its filter.
+    """
+    lines = list(shipped("wikitext103_test", vocabulary))
+    lengths = np.array([len(line) for line in lines])
+    assert np.flatnonzero(lengths > 512).size == 1 and lengths.max() == 521
+    texts = raw_file("wikitext103_test").read_text("utf-8").split("\n")
+    texts = [text for text in texts if text.strip()]
+    titles = [number for number, text in enumerate(texts) if TITLE.fullmatch(text.strip())]
+    longest = int(lengths.argmax())
+    first, last = max(n for n in titles if n <= longest), min(n for n in titles if n > longest)
+
+    trunk = TrunkConfig(layers=2, width=8, heads=2, context_tokens=512)
+    model = LanguageModel(trunk, make_fusion("none", {}), vocabulary.vocabulary_size)
+    initialise(model, 1)
+    reader = Reader(model.eval(), None, torch.empty(0, 0))
+    task = PLUGIN.definitions[0]
+    ids = vocabulary.encode_batch([wikitext_line(text) for text in texts[first:last]])
+    requests = Requests.of_passages([[END, *line, END] for line in ids])
+    named = {"item": "article", "part": task.part, "words": 1, "last_word_tokens": 1}
+    rows = pl.DataFrame([named] * len(ids))
+    asked = Asked(requests, rows, [asdict(task)])
+    frame = pl.concat(passage_rows(reader, asked, trunk.context_tokens))
+    scores, _ = SCORERS[task.scorer](frame, task.part)
+
+    nats, tokens = 0.0, 0
+    for line in lines[first:last]:
+        if len(line) <= 512:
+            with torch.inference_mode():
+                told = model(torch.tensor([[END, *line[:-1]]]))[0].double().log_softmax(dim=-1)
+            nats -= float(told[torch.arange(len(line)), line].sum())
+            tokens += len(line)
+    assert tokens == lengths[first:last].sum() - 521
+    assert scores.value == pytest.approx(np.exp(nats / tokens), rel=1e-5)
 
 
 @pytest.mark.parametrize(

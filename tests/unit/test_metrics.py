@@ -179,6 +179,14 @@ def passages() -> pl.DataFrame:
     return pl.concat([alone, sliding])
 
 
+def test_lines_longer_than_the_official_context_are_left_out_as_published() -> None:
+    frame = passages().with_columns(
+        item=pl.lit("article"), part=pl.lit(""), tokens=pl.Series([512, 513, 2] * 2)
+    )
+    assert SCORERS["line_perplexity"](frame, "")[0].value == pytest.approx(np.exp((8 + 99) / 514))
+    assert SCORERS["token_perplexity"](frame, "")[0].value == pytest.approx(np.exp(109 / 1027))
+
+
 def test_passages_of_one_item_are_added_up() -> None:
     frame = passages().with_columns(item=pl.lit("article"))
     scores, _ = SCORERS["token_perplexity"](frame, "")
@@ -190,6 +198,7 @@ def test_passages_of_one_item_are_added_up() -> None:
     ("scorer", "value"),
     [
         ("token_perplexity", np.exp((8 + 2) / (4 + 6))),
+        ("line_perplexity", np.exp((8 + 2) / (4 + 6))),
         ("word_perplexity", np.exp((4 + 1) / (2 + 3))),
         ("last_piece", 1.0),
         ("whole_word", 0.5),

@@ -17,6 +17,9 @@ from valm.evaluate.statistics import Floats, ItemScores
 CHOICE, FIRST_PIECE = "choice_", "first_piece_"
 LARGER_FIRST, SMALLER_FIRST = "larger_first", "smaller_first"
 ALONE, SLIDING = "alone", "sliding"
+LONGEST_LINE = (
+    512  # tokens, the end of text included; fairseq leaves a longer line out (VALM.md 6.7)
+)
 
 
 @dataclass(frozen=True)
@@ -179,6 +182,11 @@ def token_perplexity(frame: pl.DataFrame, part: str) -> Scored:
     return _perplexity(frame, part, ALONE, "tokens")
 
 
+def line_perplexity(frame: pl.DataFrame, part: str) -> Scored:
+    """Perplexity a token of lines that fit the official model's context, each scored alone."""
+    return _perplexity(frame.filter(pl.col("tokens") <= LONGEST_LINE), part, ALONE, "tokens")
+
+
 def word_perplexity(frame: pl.DataFrame, part: str) -> Scored:
     """Perplexity a word, sliding context."""
     return _perplexity(frame, part, SLIDING, "words")
@@ -199,7 +207,7 @@ SCORERS: Mapping[str, Callable[[pl.DataFrame, str], Scored]] = {
     for function in (
         raw, full_label, calibrated, balanced, macro_f1,
         both_orders, calibrated_both_orders, pair_consistency,
-        token_perplexity, word_perplexity, last_piece, whole_word,
+        token_perplexity, line_perplexity, word_perplexity, last_piece, whole_word,
     )
 }  # fmt: skip
 # Scorers whose score is the mean over items and prompts, and what it is the mean of.
@@ -211,10 +219,10 @@ PER_PROMPT: Mapping[str, Callable[[pl.DataFrame, str], Shares]] = {
     "calibrated_both_orders": lambda frame, part: _either_order(frame, CALIBRATED),
     "pair_consistency": lambda frame, part: _consistent(frame),
 }
-PERPLEXITIES = ("token_perplexity", "word_perplexity")
+PERPLEXITIES = ("token_perplexity", "line_perplexity", "word_perplexity")
 # The context in which a scorer of passages reads them.
 CONTEXTS = {
-    "token_perplexity": ALONE, "word_perplexity": SLIDING,
+    "token_perplexity": ALONE, "line_perplexity": ALONE, "word_perplexity": SLIDING,
     "last_piece": SLIDING, "whole_word": SLIDING,
 }  # fmt: skip
 

@@ -10,6 +10,13 @@ TOKEN_PERPLEXITY = Definition(
     "Perplexity a token; blocks of the context's length are scored alone, end of text included.",
     scorer="token_perplexity",
 )
+LINE_PERPLEXITY = Definition(
+    "perplexity",
+    "legacy",
+    "Perplexity a token, every line alone, end of text included; lines of more than 512 tokens left out.",
+    scorer="line_perplexity",
+    version=2,
+)
 WORD_PERPLEXITY = Definition(
     "perplexity",
     "corrected",

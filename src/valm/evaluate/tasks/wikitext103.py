@@ -1,7 +1,7 @@
 """WikiText-103's test text: paragraphs scored alone as published, and whole articles.
 
 The published evaluation detokenises the text and scores every paragraph and heading by itself, in
-tokens (VALM.md 6.7). Here the same paragraphs give the legacy metric; the corrected one slides
+tokens, but for the one line that is longer than a context (VALM.md 6.7). Here the same paragraphs give the legacy metric; the corrected one slides
 through whole articles and counts the words of the original, so that vocabularies can be compared.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from valm.evaluate.data_files import drawn_order, read_lines
 from valm.evaluate.definitions import Decode, Passage, TextTask
-from valm.evaluate.perplexity_task import TOKEN_PERPLEXITY, WORD_PERPLEXITY
+from valm.evaluate.perplexity_task import LINE_PERPLEXITY, WORD_PERPLEXITY
 from valm.ingest.detokenise import wikitext_line
 from valm.ingest.tokens import TokenStream
 
@@ -28,9 +28,7 @@ class WikiText103(TextTask):
 
     licence = "CC BY-SA 3.0"
     definitions = (
-        replace(
-            TOKEN_PERPLEXITY, part=PARAGRAPHS, text=f"Paragraphs alone. {TOKEN_PERPLEXITY.text}"
-        ),
+        replace(LINE_PERPLEXITY, part=PARAGRAPHS),
         replace(WORD_PERPLEXITY, text=f"Whole articles. {WORD_PERPLEXITY.text}"),
     )
     raw = (FILE,)
