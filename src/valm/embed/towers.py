@@ -52,10 +52,17 @@ class TextTower(nn.Module):
         layers: Transformer blocks.
         width: Width of the states and of the result.
         colours: Colours that the head tells apart.
+        features: Width of the result, if it is another one.
     """
 
     def __init__(
-        self, vocabulary_size: int, context_tokens: int, layers: int, width: int, colours: int
+        self,
+        vocabulary_size: int,
+        context_tokens: int,
+        layers: int,
+        width: int,
+        colours: int,
+        features: int | None = None,
     ):
         super().__init__()
         self.context_tokens = context_tokens
@@ -65,7 +72,7 @@ class TextTower(nn.Module):
             width=width,
             heads=TEXT_HEADS,
             layers=layers,
-            output_dim=width,
+            output_dim=width if features is None else features,
         )
         self.colour_head = nn.Linear(width, colours)
 
