@@ -28,5 +28,6 @@ class Embed(Settings):
     )
     encoder: Plugin = Field(
         Plugin(name="two_tower"),
-        description="'two_tower' is trained here; 'open_clip' loads a model and checkpoint.",
+        description="'two_tower' is trained here; 'open_clip' loads a model and checkpoint;"
+        " 'classifier' takes a classification network's features.",
     )

@@ -14,9 +14,9 @@ from valm.config.evaluate import Statistics
 from valm.core.atomic import write_json
 from valm.core.job import Job
 from valm.core.manifest import read_manifest
-from valm.evaluate.predict import Shown, answers_of_models
+from valm.evaluate.predict import Shown, answers_of_models, status_for
 from valm.evaluate.prepared import KIND as TASK_KIND
-from valm.evaluate.prepared import MEASURED
+from valm.evaluate.prepared import MEASURED, NOT_ASKED
 from valm.evaluate.score import by_rival, metrics_of, resamples_of, score_rows, unavailable
 
 
@@ -44,13 +44,14 @@ def score_cell(
     settings = job.settings("evaluate.statistics", Statistics)
     task = read_manifest(request, TASK_KIND).facts
     rows = []
-    if task["status"] == MEASURED:
+    status = status_for(job, task)
+    if status == MEASURED:
         answers = answers_of_models(job, model, request, [trained], shown)
         for metric in metrics_of(task, by_rival(model, answers)):
             counts = resamples_of(metric, settings, job.seed)
             scored = score_rows(metric, settings, counts, by_prompt=())
             rows += [row for row in scored if row["seed"] == seed]
-    else:
+    elif status != NOT_ASKED:
         rows += unavailable(task)
     cell = output.with_name(f"seed{seed}.json")
     write_json(cell, {"model": model, "task": task["task"], "seed": seed, "scores": rows})

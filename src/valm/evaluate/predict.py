@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,17 +14,19 @@ import torch
 from valm.config.models import Variant
 from valm.core.atomic import atomic_path
 from valm.core.job import Job
+from valm.core.logs import logger
 from valm.core.manifest import read_manifest
 from valm.core.progress import track
-from valm.errors import InputError
 from valm.evaluate.answering import Reader, choice_scores, passage_scores
+from valm.evaluate.gaps import gap_scores
 from valm.evaluate.illustrate import KIND as PICTURES_KIND
 from valm.evaluate.illustrate import TaskPictures
 from valm.evaluate.metrics import ALONE, CHOICE, CONTEXTS, FIRST_PIECE, SLIDING
 from valm.evaluate.prepared import KIND as TASK_KIND
-from valm.evaluate.prepared import MEASURED, Requests, read_requests
+from valm.evaluate.prepared import MEASURED, NOT_ASKED, Requests, read_requests
 from valm.evaluate.reading import Speaker
 from valm.models.language_model import LanguageModel
+from valm.models.objective import OBJECTIVES
 from valm.train.saved_model import load_model
 
 KIND = "predictions"
@@ -79,10 +82,10 @@ def evaluate_model(
         shown: Where its pictures come from, for a variant that is given any.
     """
     torch.set_num_threads(job.threads)
-    prepared = read_manifest(request, TASK_KIND)
+    status = status_for(job, read_manifest(request, TASK_KIND).facts)
     table = output.with_name(f"{task}.parquet")
     answers = pl.DataFrame()
-    if prepared.facts["status"] == MEASURED:
+    if status == MEASURED:
         answers = answers_of_models(job, model, request, models, shown)
     with atomic_path(table) as path:
         answers.write_parquet(path)
@@ -92,8 +95,22 @@ def evaluate_model(
         rows=len(answers),
         files=[table],
         parents=[request, *models, *(shown.parents if shown else [])],
-        facts={"model": model, "task": task, "status": prepared.facts["status"]},
+        facts={"model": model, "task": task, "status": status},
     )
+
+
+def status_for(job: Job, task: Mapping[str, Any]) -> str:
+    """The status of a prepared task for the job's variant: passages are asked of causal models only.
+
+    Args:
+        task: Facts of the prepared task.
+    """
+    (variant,) = job.value("models.variants", list[Variant])
+    causal = OBJECTIVES.get(variant.objective).causal
+    if task["status"] == MEASURED and not (causal or task["choices"]):
+        logger.info("%s has no perplexity: %s is not asked of it", variant.name, task["task"])
+        return NOT_ASKED
+    return str(task["status"])
 
 
 def answers_of_models(
@@ -132,12 +149,6 @@ def _answers(
 ) -> pl.DataFrame:
     """One model's answers under one control, a row a request (or a passage and context)."""
     model, info = load_model(path)
-    if not model.objective.causal:
-        raise InputError(
-            f"{variant.name} learnt {model.objective_name}, which gives no probability to a next token",
-            where="models.variants[].objective",
-            cure="train it with causal_lm or prefix_lm, or leave it out of the evaluation",
-        )
     reader = _reader(job, model, variant, control, shown)
     context = int(job.section["models.trunk"]["context_tokens"])
     labels = {"seed": pl.lit(int(info["seed"])), "control": pl.lit(control)}
@@ -148,8 +159,14 @@ def _answers(
 
 
 def choice_columns(reader: Speaker, requests: Requests, context: int) -> dict[str, pl.Series]:
-    """Each candidate's log-probability, and its first token's where some candidate has several."""
-    scores = choice_scores(reader, requests, context)
+    """Each candidate's log-probability, and its first token's where some candidate has several.
+
+    A model that is not causal is asked for what stands in a gap behind the question.
+    """
+    if isinstance(reader, Reader) and not reader.model.objective.causal:
+        scores = gap_scores(reader, requests, context)
+    else:
+        scores = choice_scores(reader, requests, context)
     columns = {CHOICE: scores.wholes}
     if len(requests.endings):
         columns |= {FIRST_PIECE: scores.firsts}

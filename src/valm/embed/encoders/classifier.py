@@ -16,10 +16,13 @@ import numpy as np
 import timm
 import torch
 from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from PIL import Image
 from pydantic import Field, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from timm.data import create_transform, resolve_model_data_config
+from timm.data.config import resolve_model_data_config
+from timm.data.transforms_factory import create_transform
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -39,6 +42,7 @@ from valm.embed.tower_training import Targets, TextTraining, train_text_tower
 from valm.embed.towers import TextTower
 from valm.embed.words import WordReader
 from valm.errors import ConfigError, InputError
+from valm.ingest.picture_decoding import on_white
 from valm.ingest.picture_list import iterate_pictures, read_picture_list
 from valm.ingest.tokenizer import load_tokenizer
 from valm.ingest.tokens import TokenStream
@@ -84,7 +88,7 @@ class ClassifierEncoder:
         self.tower = tower.eval().requires_grad_(False)
         self.key_width = self.value_width = int(network.num_features)
         self.context_tokens = params.context_tokens
-        self._as_input = create_transform(**resolve_model_data_config(network), is_training=False)
+        self._as_input = _transform(network)
 
     @torch.inference_mode()
     def encode_tokens(self, ids: Int[Tensor, "windows tokens"]) -> TokenStates:
@@ -178,6 +182,20 @@ class Classifier(EncoderKind):
         """The remaining pictures, batch by batch."""
         return encoder.vectors(pictures, first_id)
 
+    def embed_images(
+        self,
+        encoder: ClassifierEncoder,
+        images: Sequence[Image.Image],
+        features: Float[NDArray[np.float32], "pictures features"] | None,
+    ) -> PictureVectors:
+        """Embed them at once, transparency laid on white as in a list."""
+        return encoder.encode_pictures([on_white(image) for image in images])
+
+
+def _transform(network: nn.Module) -> Any:
+    stated: Any = resolve_model_data_config(network)  # type: ignore[no-untyped-call]
+    return create_transform(**stated, is_training=False)
+
 
 def _tower(params: Params, vocabulary_size: int, features: int) -> TextTower:
     return TextTower(
@@ -190,7 +208,7 @@ def _tower(params: Params, vocabulary_size: int, features: int) -> TextTower:
     )
 
 
-def _network(params: Params) -> nn.Module:
+def _network(params: Params) -> Any:
     """The network without its classes, with a checkpoint's weights or random ones."""
     if not timm.is_model(params.model):
         raise ConfigError(
@@ -199,8 +217,7 @@ def _network(params: Params) -> nn.Module:
             cure=did_you_mean(params.model, timm.list_models()),
         )
     if params.checkpoint is None:
-        plain: nn.Module = timm.create_model(params.model, pretrained=False, num_classes=0)
-        return plain
+        return timm.create_model(params.model, pretrained=False, num_classes=0)
     folder = Published(params.checkpoint, params.revision, params.sha256).folder
     try:
         stated = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -221,8 +238,7 @@ def _network(params: Params) -> nn.Module:
     except (OSError, RuntimeError, SafetensorError) as error:
         raise InputError(f"unfit weights: {first_line(error)}", where=folder) from error
     network.reset_classifier(0)
-    without: nn.Module = network
-    return without
+    return network
 
 
 PLUGIN = Classifier()
