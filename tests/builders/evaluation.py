@@ -90,12 +90,14 @@ class TinyStudy:
         task: str,
         raw: list[Path] | None = None,
         samples: dict[str, int | None] | None = None,
+        words: dict[str, int | None] | None = None,
     ) -> Path:
         """Prepare a task from its (tiny) raw files."""
         output = self.folder / "tasks" / f"{task}.manifest.json"
         raw = self.fetched(TASKS.get(task).raw) if raw is None else raw
         job = self.job("prepare-task", task=task)
-        job = replace(job, section=job.section | {"evaluate.samples": samples or {}})
+        named = {"evaluate.samples": samples or {}, "evaluate.words": words or {}}
+        job = replace(job, section=job.section | named)
         prepare_task(
             job, task=task, raw=raw, tokenizer=self.tokenizer,
             tokens=self.tokens, output=output,

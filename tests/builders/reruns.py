@@ -209,6 +209,7 @@ KEYS: dict[str, Change] = {
         ["size"], {"prepare_task", "illustrate_task"} | ANSWERS, other_jobs=True
     ),
     "evaluate.samples": Change({"shape": 5}, {"prepare_task", "illustrate_task"} | ANSWERS),
+    "evaluate.words": Change({"shape": 5}, {"prepare_task", "illustrate_task"} | ANSWERS),
     "evaluate.controls": Change(["permuted", "zero"], ANSWERS),
     "evaluate.baselines": Change([BERT], {"evaluate_baseline"} | SCORES, other_jobs=True),
     **dict(

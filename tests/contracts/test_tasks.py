@@ -17,6 +17,7 @@ from valm.evaluate import reading, rows
 from valm.evaluate.answering import Reader, choice_scores, passage_scores
 from valm.evaluate.definitions import TASKS, ChoiceTask, Passage, Question, TextTask
 from valm.evaluate.illustrate import TaskPictures
+from valm.evaluate.labelled_text_task import WHOLE, LabelledTextTask
 from valm.evaluate.metrics import CHOICE, SCORERS
 from valm.evaluate.prepare import first_items
 from valm.evaluate.prepared import Requests, read_requests
@@ -313,8 +314,8 @@ def test_batches_order_and_rows_change_no_score(
 # Items and questions an item of every published choice task, before a sample is drawn.
 OFFICIAL = {
     "memory_color": (109, 9), "color_terms": (52, 18), "object_shape": (140, None),
-    "relative_size": (486, 16), "sst2": (872, 1), "mpqa": (2000, 1), "ag_news": (7600, 1),
-    "dbpedia": (5000, 1),
+    "relative_size": (486, 16), "sst2": (872, 1), "mpqa": (2000, 1), "ag_news": (7600, 2),
+    "dbpedia": (5000, 2),
 }  # fmt: skip
 
 
@@ -369,6 +370,23 @@ def test_the_inferred_label_map_is_the_mirrors() -> None:
     root = next(parent for parent in files["dbpedia14"].parents if (parent / "derived").is_dir())
     written = (root / "derived/dbpedia14/label_map_inferred.json").read_text(encoding="utf-8")
     assert json.loads(written)["map"] == dbpedia.INFERRED_LABEL_MAP
+
+
+@pytest.mark.parametrize("name", ["ag_news", "dbpedia"])
+def test_our_metrics_read_the_first_words_and_the_published_one_reads_all(name: str) -> None:
+    task, asked = published(name)
+    assert isinstance(task, LabelledTextTask)
+    ours, whole = ([q for q in asked if q.part == part and q.answer >= 0] for part in ("", WHOLE))
+    assert [q.item for q in ours] == [q.item for q in whole]
+    frame = len(task.prompt.split()) - 1
+    assert max(len(q.text.split()) for q in ours) == frame + 30
+    assert max(len(q.text.split()) for q in whole) > frame + 60
+    assert all(longer.text.removesuffix(" type:").startswith(short.text.removesuffix(" type:"))
+               for short, longer in zip(ours, whole, strict=True))  # fmt: skip
+    for definition in task.definitions:
+        of_all = definition.definition == "legacy"
+        assert definition.part == (WHOLE if of_all else "")
+        assert ("Whole texts" if of_all else "The first 30 words") in definition.text
 
 
 def test_a_sample_is_the_same_items_and_stated() -> None:

@@ -181,9 +181,11 @@ def test_every_verb_reads_keys_that_exist() -> None:
 
 
 def test_another_tasks_sample_is_no_reason_to_prepare_a_task_anew() -> None:
-    study = parse_study({"evaluate": {"samples": {"shape": 5, "topic": None}}})
+    settings = {"samples": {"shape": 5, "topic": None}, "words": {"topic": 9}}
+    study = parse_study({"evaluate": settings})
     section = section_for(study, "prepare-task", task="shape")
-    assert section == {"evaluate.samples": {"shape": 5}}
-    assert section_for(study, "prepare-task", task="size") == {"evaluate.samples": {}}
+    assert section == {"evaluate.samples": {"shape": 5}, "evaluate.words": {}}
+    section = section_for(study, "prepare-task", task="topic")
+    assert section == {"evaluate.samples": {"topic": None}, "evaluate.words": {"topic": 9}}
     with pytest.raises(ConfigError, match="greater than 0"):
         parse_study({"evaluate": {"samples": {"shape": 0}}})

@@ -13,15 +13,15 @@ from builders.retrieval import retrieve_job
 
 from valm.config.retrieve import Query
 from valm.core.manifest import read_manifest
-from valm.errors import InputError
+from valm.errors import ConfigError, InputError
 from valm.evaluate.definitions import TASKS
 from valm.evaluate.illustrate import TaskPictures
 from valm.evaluate.own_pictures import PicturesByName
-from valm.evaluate.prepared import read_requests
+from valm.evaluate.prepared import read_requests, read_texts
 from valm.ingest.tokenizer import load_tokenizer
 from valm.ingest.tokens import TokenStream
 from valm.retrieve.index import Searcher
-from valm.retrieve.neighbours import Neighbours
+from valm.retrieve.neighbours import Neighbours, look_up
 from valm.retrieve.queries import token_states
 
 
@@ -143,6 +143,48 @@ def test_a_study_may_ask_more_or_fewer_items_than_a_task_would(study: TinyStudy)
     assert read_manifest(few).facts["items"] == 7 and len(requests) == 7 * 5 + 15
     every = read_requests(study.prepare("shape", samples={"shape": None}))[1]
     assert every["item"].n_unique() > 50
+
+
+def test_a_study_may_read_more_or_fewer_words_and_its_result_says_so(study: TinyStudy) -> None:
+    def read(words: int | None) -> tuple[dict[str, str], list[int]]:
+        manifest = study.prepare("topic", words={"topic": words})
+        notes = {d["definition"]: d["text"] for d in read_manifest(manifest).facts["definitions"]}
+        return notes, [len(text.split()) - 2 for text in read_texts(manifest)[1:]]
+
+    notes, lengths = read(4)
+    assert set(lengths) == {4}
+    assert all(text.endswith("The first 4 words of each text.") for text in notes.values())
+    notes, lengths = read(None)
+    assert min(lengths) > 9
+    assert not any("words of each" in text for text in notes.values())
+    with pytest.raises(ConfigError, match="no texts of which") as caught:
+        study.prepare("shape", words={"shape": 4})
+    assert caught.value.where == "evaluate.words"
+
+
+def test_what_is_asked_twice_gets_one_answer(study: TinyStudy) -> None:
+    """Official and intended prompts of one size pair are the same texts."""
+    request = study.prepare("relative_size")
+    texts = read_texts(request)
+    manifest = study.evaluate("valm", "joint", "relative_size", request)
+    answers = pl.read_parquet(manifest.with_name("relative_size.parquet"))
+    answers = answers.filter(control="own", seed=1).with_columns(text=pl.Series(texts))
+    said = answers.group_by("text").agg(pl.col("choice_0", "choice_1").n_unique(), pl.len())
+    assert said["len"].max() == 2 and said["choice_0"].max() == said["choice_1"].max() == 1
+
+
+def test_equal_texts_are_looked_up_once(study: TinyStudy) -> None:
+    searcher = Searcher(study.vectors, study.index)
+    query = Query.model_validate(STUDY["retrieve"]["presets"][0]["query"])
+    texts = [[5, 6, 7], [8, 9], [5, 6, 7], [5, 6]]
+    found = look_up(texts, study.fake, searcher, query, 3)
+    windows = study.fake.windows
+    assert [len(one.ids) for one in found] == [3, 2, 3, 2]
+    alone = [look_up([text], study.fake, searcher, query, 3)[0] for text in texts]
+    assert study.fake.windows - windows == windows + 1
+    for one, other in zip(found, alone, strict=True):
+        np.testing.assert_array_equal(one.ids, other.ids)
+        np.testing.assert_array_equal(one.values, other.values)
 
 
 def test_spreads_are_those_of_seeds_and_prompts(study: TinyStudy) -> None:

@@ -23,6 +23,7 @@ REGISTRIES: dict[str, Registry[object]] = {
     "evaluate.tasks": Registry("task", "valm.evaluate.tasks"),
     "evaluate.optional_tasks": Registry("task", "valm.evaluate.tasks"),
     "evaluate.samples": Registry("task", "valm.evaluate.tasks"),
+    "evaluate.words": Registry("task", "valm.evaluate.tasks"),
     "evaluate.controls": Registry("picture control", "valm.retrieve.controls"),
     "evaluate.baselines[].kind": Registry("kind of baseline", "valm.evaluate.baselines"),
 }

@@ -59,6 +59,10 @@ class Evaluate(Settings):
         {},
         description="Items that a task asks about, by task, in place of its own number; null: all.",
     )
+    words: dict[str, PositiveInt | None] = Field(
+        {},
+        description="First words that a task reads of each text, by task, in place of its own number; null: all.",
+    )
     controls: list[str] = Field(
         ["permuted", "random", "zero", "none", "oracle"],
         description="Pictures that models trained on retrieved ones are also evaluated with.",

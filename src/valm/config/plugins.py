@@ -31,6 +31,7 @@ def named_plugins(study: Study) -> dict[str, list[str]]:
         "evaluate.tasks": study.evaluate.tasks,
         "evaluate.optional_tasks": study.evaluate.optional_tasks,
         "evaluate.samples": list(study.evaluate.samples),
+        "evaluate.words": list(study.evaluate.words),
         "evaluate.controls": study.evaluate.controls,
         "evaluate.baselines[].kind": [baseline.kind for baseline in study.evaluate.baselines],
     }

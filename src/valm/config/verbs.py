@@ -82,7 +82,9 @@ VERBS: dict[str, Verb] = {
         ("models.trunk", "models.variants", "train", "seed"),
         aside=("train.checkpoint_every_steps", "train.tracking"),
     ),
-    "prepare-task": Verb("evaluate", "valm.evaluate.prepare", ("evaluate.samples",)),
+    "prepare-task": Verb(
+        "evaluate", "valm.evaluate.prepare", ("evaluate.samples", "evaluate.words")
+    ),
     "illustrate-task": Verb(
         "evaluate", "valm.evaluate.illustrate", ("retrieve.presets", "retrieve.top_k")
     ),
@@ -134,6 +136,7 @@ CHOSEN_BY = {
 # Mappings by the name of a plug-in, of which a rule takes its plug-in's entry.
 BY_PLUGIN = {
     "evaluate.samples": "task",
+    "evaluate.words": "task",
     "ingest.pictures.params": "source",
     "ingest.text.params": "source",
 }

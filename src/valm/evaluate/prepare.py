@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 from valm.core.job import Job
 from valm.core.logs import logger
 from valm.core.manifest import read_manifest
-from valm.errors import InputError
+from valm.errors import ConfigError, InputError
 from valm.evaluate.definitions import TASKS, ChoiceTask, Passage, Question, Task, TextTask
+from valm.evaluate.labelled_text_task import LabelledTextTask
 from valm.evaluate.prepared import KIND, MEASURED, TEXT, UNAVAILABLE, Requests, write_requests
 from valm.ingest.sources import raw_path
 from valm.ingest.tokenizer import Tokenizer, load_tokenizer
@@ -41,8 +42,9 @@ def prepare_task(
 
     Raises:
         InputError: A raw file is malformed, or an answer has no tokens.
+        ConfigError: ``evaluate.words`` names a task that is not about texts.
     """
-    plugin = TASKS.get(task)
+    plugin = _reading(TASKS.get(task), task, job.value("evaluate.words", dict[str, int | None]))
     parents = [*raw, tokenizer, tokens]
     files, reason = _raw_files(raw)
     facts: dict[str, Any] = {
@@ -66,6 +68,16 @@ def prepare_task(
         "items": len({row["item"] for row in items} - {""}),
     }
     job.finish(output, kind=KIND, rows=len(requests), files=written, parents=parents, facts=facts)
+
+
+def _reading(plugin: Task, name: str, words: Mapping[str, int | None]) -> Task:
+    """A task that reads as many words of each text as the study says."""
+    if name not in words:
+        return plugin
+    if not isinstance(plugin, LabelledTextTask):
+        what = f"the task {name} has no texts of which it could read the first words"
+        raise ConfigError(what, where="evaluate.words", cure=f"take {name} out")
+    return plugin.reading(words[name])
 
 
 def _raw_files(manifests: Sequence[Path]) -> tuple[dict[str, Path], str | None]:

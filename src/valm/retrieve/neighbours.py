@@ -85,6 +85,8 @@ def look_up(
 ) -> list[Neighbours]:
     """The pictures of every token of some texts, each a document of its own; one result a text.
 
+    Equal texts are looked up once.
+
     With query windows the same text gets the same pictures as in a token stream, up to the rounding of
     a score; with chunks only if it begins an input of the model there and is all of it.
 
@@ -93,13 +95,15 @@ def look_up(
         query: How queries are formed.
         top_k: K.
     """
-    documents = np.cumsum([0, *(len(text) for text in texts)])
-    tokens = np.fromiter((token for text in texts for token in text), np.int64, documents[-1])
+    distinct = list(dict.fromkeys(map(tuple, texts)))
+    documents = np.cumsum([0, *map(len, distinct)])
+    tokens = np.fromiter((token for text in distinct for token in text), np.int64, documents[-1])
     blocks = token_states(encoder, tokens, documents, query)
     found = [Neighbours.of(states, searcher, top_k) for states in blocks]
     columns = [np.concatenate([getattr(block, name) for block in found]) for name in COLUMNS]
-    cut = [np.split(column, documents[1:-1]) for column in columns]
-    return [Neighbours(*parts) for parts in zip(*cut, strict=True)]
+    cut = zip(*(np.split(column, documents[1:-1]) for column in columns), strict=True)
+    of_text = {text: Neighbours(*parts) for text, parts in zip(distinct, cut, strict=True)}
+    return [of_text[tuple(text)] for text in texts]
 
 
 def find_neighbours(

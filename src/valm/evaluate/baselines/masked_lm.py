@@ -32,7 +32,7 @@ class Gap:
         place: Where the mask stands.
     """
 
-    ids: list[int]
+    ids: tuple[int, ...]
     place: int
 
 
@@ -74,15 +74,17 @@ class MaskedLM(Baseline):
 
     @torch.inference_mode()
     def _log_probabilities(self, model: Any, gaps: Sequence[Gap], tokens: Sequence[int]) -> Scores:
-        """Of each token in each gap, [gaps, tokens]; texts of equal length make a batch."""
-        found = np.empty((len(gaps), len(tokens)))
-        lengths = [len(one.ids) for one in gaps]
+        """Of each token in each gap, [gaps, tokens]; equal gaps are asked once, none is padded."""
+        distinct = list(dict.fromkeys(gaps))
+        found = np.empty((len(distinct), len(tokens)))
+        lengths = [len(one.ids) for one in distinct]
         for _, batch in batches_of_equals(lengths, lambda length: TOKENS_PER_BATCH // length):
-            ids = torch.tensor([gaps[number].ids for number in batch])
+            ids = torch.tensor([distinct[number].ids for number in batch])
             logits = getattr(model(input_ids=ids), self.output).float()
-            at_gap = logits[range(len(batch)), [gaps[number].place for number in batch]]
+            at_gap = logits[range(len(batch)), [distinct[number].place for number in batch]]
             found[batch] = at_gap.log_softmax(dim=-1)[:, list(tokens)].numpy()
-        return found
+        row = {one: number for number, one in enumerate(distinct)}
+        return found[[row[one] for one in gaps]]
 
 
 def gap(words: Words, prompt: str, pieces: Sequence[int | None], masked: int, longest: int) -> Gap:
@@ -105,7 +107,7 @@ def gap(words: Words, prompt: str, pieces: Sequence[int | None], masked: int, lo
     for place, piece in zip(places, pieces, strict=True):
         if place != places[masked] and piece is not None:
             ids[place] = piece
-    return Gap(ids, places[masked])
+    return Gap(tuple(ids), places[masked])
 
 
 PLUGIN = MaskedLM()

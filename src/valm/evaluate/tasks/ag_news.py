@@ -20,7 +20,7 @@ class AgNews(LabelledTextTask):
     definitions = LABEL_ACCURACY
     raw = (TABLE,)
     sample = 1000
-    prompt, words = TOPIC_PROMPT, WORDS
+    prompt, published_whole = TOPIC_PROMPT, True
 
     def texts(self, raw: Mapping[str, Path]) -> Iterator[LabelledText]:
         """All descriptions, without their titles, in the order of their hashes."""
@@ -31,4 +31,4 @@ class AgNews(LabelledTextTask):
             yield LabelledText(str(place), values["description"], answer)
 
 
-PLUGIN = AgNews()
+PLUGIN = AgNews(WORDS)

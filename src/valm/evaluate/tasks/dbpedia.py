@@ -39,7 +39,7 @@ class DBPedia(LabelledTextTask):
     )
     raw = (TABLE,)
     sample = 1000
-    prompt, words = TOPIC_PROMPT, WORDS
+    prompt, published_whole = TOPIC_PROMPT, True
 
     def texts(self, raw: Mapping[str, Path]) -> Iterator[LabelledText]:
         """All texts in the order of their hashes."""
@@ -52,4 +52,4 @@ class DBPedia(LabelledTextTask):
             yield LabelledText(str(place), values["text"], answer)
 
 
-PLUGIN = DBPedia()
+PLUGIN = DBPedia(WORDS)

@@ -27,7 +27,7 @@ class Topic(LabelledTextTask):
     definitions = ACCURACY
     raw = (PACKAGE,)
     sample = 500
-    prompt, words = TOPIC_PROMPT, WORDS
+    prompt = TOPIC_PROMPT
 
     def texts(self, raw: Mapping[str, Path]) -> Iterator[LabelledText]:
         """All documents in the order of their names' hashes."""
@@ -41,4 +41,4 @@ class Topic(LabelledTextTask):
             yield LabelledText(item, data.decode("utf-8", errors="replace"), answer)
 
 
-PLUGIN = Topic()
+PLUGIN = Topic(WORDS)
