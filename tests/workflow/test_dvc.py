@@ -172,7 +172,7 @@ def test_one_stage_runs_with_what_it_needs(clone: Repository) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("link", ["hardlink", "symlink", "reflink,copy"])
+@pytest.mark.parametrize("link", ["hardlink", "symlink", "reflink,copy", "copy"])
 def test_a_rerun_never_writes_through_a_link_into_the_cache(
     recorded: Repository, tmp_path: Path, link: str
 ) -> None:
