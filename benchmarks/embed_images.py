@@ -124,13 +124,6 @@ def ours(folder: Path, options: argparse.Namespace) -> Run:
 
 def theirs(folder: Path, options: argparse.Namespace) -> Run:
     """clip-retrieval's worker; it keeps the models that it has loaded and warmed up."""
-    import types
-
-    import packaging.version
-
-    # OpenAI's package asks setuptools for it, which has not had it since version 71.
-    sys.modules["pkg_resources"] = types.ModuleType("pkg_resources")
-    sys.modules["pkg_resources"].packaging = packaging  # type: ignore[attr-defined]
     import torch
     from clip_retrieval.clip_inference.worker import worker
 
@@ -173,6 +166,10 @@ def started(name: str, python: str, folder: Path) -> Iterator[Callable[[int], tu
     """A side's process, as a function that gives it a turn."""
     arguments = [*sys.argv[1:], "--contestant", name, "--folder", str(folder)]
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
+    if name == THEIRS:
+        # OpenAI's package asks setuptools for ``packaging``, which has not had it since version 71.
+        (folder / "pkg_resources.py").write_text("import packaging.version\n")
+        environment["PYTHONPATH"] = str(folder)
     process = subprocess.Popen(
         [python, __file__, *arguments],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,

@@ -24,7 +24,7 @@ FEATURES = {"extract_features"} | ENCODER
 TOKENS = {"write_tokens", "prepare_task"} | ENCODER
 TOKENIZER = {"train_tokenizer"} | TOKENS
 TEXT = {"write_text"} | TOKENIZER
-PICTURE_LIST = {"list_pictures"} | FEATURES | TEXT
+PICTURE_LIST = {"list_pictures", "list_retracted"} | FEATURES | TEXT
 PICTURES = {"write_pictures"} | PICTURE_LIST
 EVERYTHING = {"fetch_source"} | PICTURES
 
@@ -104,7 +104,7 @@ def asked(**values: Any) -> Iterator[tuple[str, Change]]:
 
 KEYS: dict[str, Change] = {
     "study": Change("tiny_again", EVERYTHING, other_jobs=True),
-    "seed": Change(2, TEXT | PICTURE_LIST - {"list_pictures", "extract_features"}),
+    "seed": Change(2, TEXT | PICTURE_LIST - {"list_pictures", "list_retracted", "extract_features"}),
     "ingest.mirror": Change("elsewhere", set()),
     "ingest.pictures.sources": Change(["drawn_shapes", "fluent_emoji"], EVERYTHING, other_jobs=True),
     "ingest.pictures.params": Change({"drawn_shapes": {}}, set()),

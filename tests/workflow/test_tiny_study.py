@@ -13,11 +13,12 @@ import shutil
 import subprocess
 import time
 
+import numpy as np
 import polars as pl
 import pytest
 import yaml
 from builders.checkout import ROOT, Checkout, jobs, kill_group
-from builders.reruns import KEYS
+from builders.reruns import INDICES, KEYS
 
 from valm.cli.dry_run import parse_jobs
 from valm.config.verbs import ON_REQUEST, VERBS
@@ -162,6 +163,36 @@ def test_a_model_goes_on_with_a_prompt_and_shows_what_it_looked_at(finished: Che
     told = json.loads(run.stdout.splitlines()[-1])
     assert told["text"].startswith("a red disc")
     assert all(token["pictures"] for token in told["tokens"][:-1])
+
+
+@pytest.mark.slow
+def test_a_retracted_picture_leaves_what_depends_on_it_and_nothing_else_runs(
+    finished: Checkout,
+) -> None:
+    table = finished.results / "retrieve/neighbours/fixed/train.ids.npy"
+    shown = int(np.bincount(np.load(table)[:, 0]).argmax())
+    untouched = finished.results / "embed/vectors/vectors.manifest.json"
+    before = untouched.read_bytes()
+    ids = finished.folder / "ids.txt"
+    ids.write_text(f"{shown}\n", encoding="utf-8")
+    pictures = (finished.results / "ingest/pictures/list.manifest.json").as_posix()
+    run = valm(finished, "retract", "--ids", ids.as_posix(), "--pictures", pictures)
+    assert run.returncode == 0 and "1 pictures are retracted" in run.stdout, run.stdout
+    listed = finished.folder / "config/retracted.tsv"
+    try:
+        planned = finished.snakemake("--dry-run", "--printshellcmds").stdout
+        assert set(jobs(planned)) == {"list_retracted"} | INDICES
+        assert "Training gpt2_star" not in planned
+        run = finished.snakemake("retrieve")
+        assert run.returncode == 0, run.stdout[-3000:]
+        assert shown not in np.load(table)
+        prompts = (finished.results / "retrieve/prompts.json").read_text(encoding="utf-8")
+        assert all(shown not in row for entry in json.loads(prompts) for row in entry["ids"])
+        assert untouched.read_bytes() == before
+    finally:
+        listed.unlink()
+        assert finished.snakemake("retrieve").returncode == 0
+    assert shown in np.load(table) and finished.to_be_run() == {}
 
 
 @pytest.mark.slow

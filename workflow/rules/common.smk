@@ -29,6 +29,7 @@ from valm.errors import ConfigError
 from valm.ingest.sources import source_named
 
 PHASES = ("ingest", "embed", "retrieve", "train", "evaluate", "report")
+RETRACTED = Path("config/retracted.tsv")  # what `valm retract` writes
 CONFIG_FILES = " + ".join(str(file) for file in workflow.configfiles)
 
 
@@ -127,6 +128,11 @@ def text_source_inputs(wildcards):
     if plugin("ingest.text.sources", wildcards.source).needs_pictures:
         inputs["pictures"] = rules.list_pictures.output.manifest
     return inputs
+
+
+def retracted_inputs(wildcards):
+    """The list of pictures that have been taken down, once there is one."""
+    return {"file": str(RETRACTED)} if RETRACTED.is_file() else {}
 
 
 def features_inputs(wildcards):

@@ -41,6 +41,8 @@ rule illustrate_task:
         vectors_data=ancient(rules.embed_pictures.output.data),
         index=searched_index(rules.build_index.output.manifest),
         index_data=ancient(searched_index(rules.build_index.output.data)),
+        retracted=rules.list_retracted.output.manifest,
+        retracted_data=ancient(rules.list_retracted.output.data),
     output:
         manifest="<results>/evaluate/pictures/{preset}/{task}.manifest.json",
     params:
@@ -60,7 +62,8 @@ rule illustrate_task:
     shell:
         "python -m valm illustrate-task --task {wildcards.task} --preset {wildcards.preset}"
         " --request {input.request} --pictures {input.pictures} --encoder {input.encoder}"
-        " --vectors {input.vectors} --index {input.index} --output {output.manifest}"
+        " --vectors {input.vectors} --index {input.index} --retracted {input.retracted}"
+        " --output {output.manifest}"
         " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
 
 

@@ -201,6 +201,35 @@ rule list_pictures:
         " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
 
 
+rule list_retracted:
+    input:
+        unpack(retracted_inputs),
+        pictures=rules.list_pictures.output.manifest,
+        pictures_data=ancient(rules.list_pictures.output.data),
+    output:
+        manifest="<results>/ingest/pictures/retracted.manifest.json",
+        data=["<results>/ingest/pictures/retracted.npy"],
+    params:
+        section=section("list-retracted"),
+        code=code("list-retracted"),
+        file=each("--file", "file"),
+    log:
+        "<logs>/list_retracted.log",
+    benchmark:
+        "<benchmarks>/list_retracted.tsv"
+    conda:
+        "../../envs/ingest.yaml"
+    message:
+        "Finding the pictures that have been taken down"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    shell:
+        "python -m valm list-retracted --pictures {input.pictures} {params.file}"
+        " --output {output.manifest}"
+        " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
+
+
 rule write_text:
     input:
         unpack(text_source_inputs),
@@ -298,4 +327,5 @@ rule ingest:
             source=required_sources(STUDY) + optional_sources(STUDY),
         ),
         rules.list_pictures.output.manifest,
+        rules.list_retracted.output.manifest,
         rules.write_tokens.output.manifest,

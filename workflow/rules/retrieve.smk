@@ -5,6 +5,8 @@ rule build_index:
     input:
         vectors=rules.embed_pictures.output.manifest,
         vectors_data=ancient(rules.embed_pictures.output.data),
+        retracted=rules.list_retracted.output.manifest,
+        retracted_data=ancient(rules.list_retracted.output.data),
     output:
         manifest="<results>/retrieve/indices/{index}.manifest.json",
         data=["<results>/retrieve/indices/{index}.faiss"],
@@ -24,7 +26,7 @@ rule build_index:
         mem_mb=2000,
     shell:
         "python -m valm build-index --vectors {input.vectors} --index {wildcards.index}"
-        " --output {output.manifest}"
+        " --retracted {input.retracted} --output {output.manifest}"
         " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
 
 
@@ -37,6 +39,8 @@ rule measure_recall:
         encoder=rules.make_encoder.output.manifest,
         tokens=rules.write_tokens.output.manifest,
         tokens_data=ancient(rules.write_tokens.output.data),
+        retracted=rules.list_retracted.output.manifest,
+        retracted_data=ancient(rules.list_retracted.output.data),
     output:
         manifest="<results>/retrieve/recall.manifest.json",
         data=["<results>/retrieve/recall.json"],
@@ -57,7 +61,8 @@ rule measure_recall:
         mem_mb=2000,
     shell:
         "python -m valm measure-recall --vectors {input.vectors} {params.indices}"
-        " --encoder {input.encoder} --tokens {input.tokens} --output {output.manifest}"
+        " --encoder {input.encoder} --tokens {input.tokens} --retracted {input.retracted}"
+        " --output {output.manifest}"
         " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
 
 

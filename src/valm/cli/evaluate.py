@@ -43,6 +43,9 @@ def illustrate_task(
     vectors: Annotated[Path, typer.Option(help="Manifest of the picture vectors.")],
     index: Annotated[Path, typer.Option(help="Manifest of the index that is searched.")],
     output: Output,
+    retracted: Annotated[
+        Path | None, typer.Option(help="Manifest of the retracted pictures.")
+    ] = None,
 ) -> None:
     """Find the pictures of every token of a prepared task."""
     from valm.evaluate.illustrate import illustrate_task as run
@@ -50,7 +53,7 @@ def illustrate_task(
     job = options.open_job(encoder=encoder, preset=preset, task=task)
     run(
         job, request=request, pictures=pictures, encoder=encoder, vectors=vectors, index=index,
-        output=output,
+        output=output, retracted=retracted,
     )  # fmt: skip
 
 

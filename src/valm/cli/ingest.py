@@ -53,10 +53,26 @@ def list_pictures(
     run(job, pictures=pictures, output=output)
 
 
+def list_retracted(
+    options: JobOptions,
+    pictures: Annotated[Path, typer.Option(help="Manifest of the picture list.")],
+    output: Output,
+    file: Annotated[
+        Path | None, typer.Option(help="retracted.tsv; none: nothing is retracted.")
+    ] = None,
+) -> None:
+    """Find the ids of the pictures that have been taken down."""
+    from valm.ingest.retraction import list_retracted as run
+
+    job = options.open_job()
+    run(job, pictures=pictures, file=file, output=output)
+
+
 def add_to(app: typer.Typer) -> None:
     """Register the commands of the phase."""
     add_verb(app, fetch_source)
     add_verb(app, write_pictures)
     add_verb(app, list_pictures)
+    add_verb(app, list_retracted)
     ingest_web.add_to(app)
     ingest_text.add_to(app)

@@ -13,6 +13,7 @@ Output = Annotated[Path, typer.Option(help="Manifest to write.")]
 Vectors = Annotated[Path, typer.Option(help="Manifest of the picture vectors.")]
 Encoder = Annotated[Path, typer.Option(help="Manifest of the encoder.")]
 Tokens = Annotated[Path, typer.Option(help="Manifest of the token streams.")]
+Retracted = Annotated[Path | None, typer.Option(help="Manifest of the retracted pictures.")]
 PresetName = Annotated[str, typer.Option(help="Name of the preset in retrieve.presets.")]
 SearchedIndex = Annotated[Path, typer.Option(help="Manifest of the index that is searched.")]
 
@@ -22,12 +23,13 @@ def build_index(
     vectors: Vectors,
     index: Annotated[str, typer.Option(help="Name of the index in retrieve.indices.")],
     output: Output,
+    retracted: Retracted = None,
 ) -> None:
     """Build one faiss index of the picture keys."""
     job = options.open_job(index=index)
     from valm.retrieve.index import build_index as run
 
-    run(job, vectors=vectors, index=index, output=output)
+    run(job, vectors=vectors, index=index, output=output, retracted=retracted)
 
 
 def measure_recall(
@@ -37,12 +39,16 @@ def measure_recall(
     encoder: Encoder,
     tokens: Tokens,
     output: Output,
+    retracted: Retracted = None,
 ) -> None:
     """Measure each index against exact search; fail below a recall floor."""
     job = options.open_job(encoder=encoder)
     from valm.retrieve.recall import measure_recall as run
 
-    run(job, vectors=vectors, indices=indices, encoder=encoder, tokens=tokens, output=output)
+    run(
+        job, vectors=vectors, indices=indices, encoder=encoder, tokens=tokens, output=output,
+        retracted=retracted,
+    )  # fmt: skip
 
 
 def find_neighbours(

@@ -47,6 +47,7 @@ VERBS: dict[str, Verb] = {
         "valm.ingest.picture_list",
         ("ingest.pictures.sources", "ingest.pictures.duplicates"),
     ),
+    "list-retracted": Verb("ingest", "valm.ingest.retraction"),
     "write-text": Verb("ingest", "valm.ingest.text", ("ingest.text.params", "seed")),
     "train-tokenizer": Verb(
         "ingest",

@@ -22,6 +22,7 @@ from valm.errors import InputError
 from valm.evaluate.own_pictures import PicturesByName, own_pictures
 from valm.evaluate.prepared import KIND as TASK_KIND
 from valm.evaluate.prepared import MEASURED, Requests, read_requests
+from valm.ingest.retracted import retracted_ids
 from valm.retrieve.index import Searcher
 from valm.retrieve.neighbours import look_up
 
@@ -68,6 +69,7 @@ def illustrate_task(
     vectors: Path,
     index: Path,
     output: Path,
+    retracted: Path | None = None,
 ) -> None:
     """Write ``<task>.{ids,values,own}.npy``; nothing for a task that is unavailable.
 
@@ -78,9 +80,10 @@ def illustrate_task(
         vectors: Manifest of the picture vectors.
         index: Manifest of the index that is searched.
         output: ``<task>.manifest.json``.
+        retracted: Manifest of the retracted pictures, which nobody is shown.
     """
     torch.set_num_threads(job.threads)
-    parents = [request, pictures, encoder, vectors, index]
+    parents = [request, pictures, encoder, vectors, index, *([retracted] if retracted else [])]
     if read_manifest(request, TASK_KIND).facts["status"] != MEASURED:
         job.finish(output, kind=KIND, rows=0, files=[], parents=parents)
         return
@@ -94,7 +97,8 @@ def illustrate_task(
         job.value("retrieve.top_k", int),
     )
     ids, values = (np.concatenate([getattr(f, name) for f in found]) for name in ("ids", "values"))
-    own, shown = own_pictures(requests, items, PicturesByName(pictures), ids)
+    named = PicturesByName(pictures, retracted_ids(retracted).tolist())
+    own, shown = own_pictures(requests, items, named, ids)
     files = _files(output)
     for array, file in zip((ids, values, own), files, strict=True):
         write_array(file, array)

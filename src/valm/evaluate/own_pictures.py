@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import zip_longest
 from pathlib import Path
 
@@ -21,13 +21,14 @@ class PicturesByName:
 
     Args:
         pictures: Manifest of the picture list.
+        without: Ids of pictures that have been taken down.
     """
 
-    def __init__(self, pictures: Path):
+    def __init__(self, pictures: Path, without: Collection[int] = ()):
         self._named: dict[str, list[int]] = {}
         columns = read_picture_list(pictures).select(["name", "id", "kept"]).to_pydict()
         for name, number, kept in zip(*columns.values(), strict=True):
-            if kept:
+            if kept and number not in without:
                 for form in _forms(name):
                     self._named.setdefault(form, []).append(number)
 

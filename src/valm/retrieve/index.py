@@ -19,6 +19,7 @@ from valm.core.job import Job
 from valm.core.logs import logger
 from valm.core.manifest import Manifest, read_manifest, verify_files
 from valm.errors import IntegrityError
+from valm.ingest.retracted import retracted_ids
 from valm.retrieve.factory import bytes_per_vector, inverted_lists, make_index
 from valm.retrieve.keys import open_keys
 
@@ -27,20 +28,29 @@ KIND = "index"
 BLOCK_QUERIES = 16_384
 
 
-def build_index(job: Job, *, vectors: Path, index: str, output: Path) -> None:
+def build_index(
+    job: Job,
+    *,
+    vectors: Path,
+    index: str,
+    output: Path,
+    retracted: Path | None = None,
+) -> None:
     """Write ``<index>.faiss`` and its manifest.
 
     Args:
         vectors: Manifest of the picture vectors.
         index: Name of the index in ``retrieve.indices``.
         output: ``<index>.manifest.json``.
+        retracted: Manifest of the retracted pictures, which the index does not hold.
 
     Raises:
         ConfigError: The factory string does not fit the keys.
     """
     entries = job.value("retrieve.indices", list[Index])
     settings = next(entry for entry in entries if entry.name == index)
-    keys = open_keys(vectors, settings.keys, settings.pictures_fraction, job.seed)
+    without = retracted_ids(retracted)
+    keys = open_keys(vectors, settings.keys, settings.pictures_fraction, job.seed, without)
     built = make_index(settings, keys, job.seed)
     file = output.with_name(f"{index}.faiss")
     with atomic_path(file) as temporary:
@@ -51,7 +61,7 @@ def build_index(job: Job, *, vectors: Path, index: str, output: Path) -> None:
         kind=KIND,
         rows=len(keys),
         files=[file],
-        parents=[vectors],
+        parents=[vectors, *([retracted] if retracted else [])],
         facts={
             "index": index,
             "factory": settings.factory,

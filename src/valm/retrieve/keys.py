@@ -78,7 +78,11 @@ def drawn_pictures(pictures: int, fraction: float, seed: int) -> NDArray[np.int6
 
 
 def open_keys(
-    vectors: Path, kind: Literal["unit", "raw"] = "unit", fraction: float = 1.0, seed: int = 0
+    vectors: Path,
+    kind: Literal["unit", "raw"] = "unit",
+    fraction: float = 1.0,
+    seed: int = 0,
+    without: NDArray[np.int64] | None = None,
 ) -> PictureKeys:
     """The keys of an index, memory-mapped as ``embed-pictures`` wrote them.
 
@@ -87,6 +91,7 @@ def open_keys(
         kind: As in ``retrieve.indices``.
         fraction: As in ``retrieve.indices``.
         seed: The study's seed, from which a share of the pictures is drawn.
+        without: Ids of pictures that have been taken down.
 
     Raises:
         IntegrityError: There are not as many keys, or norms, as the manifest states.
@@ -94,7 +99,11 @@ def open_keys(
     manifest = read_manifest(vectors, "vectors")
     unit = _mapped(vectors, "keys.npy", 2, manifest.rows)
     norms = _mapped(vectors, "norms.npy", 1, manifest.rows) if kind == "raw" else None
-    ids = None if fraction == 1 else drawn_pictures(manifest.rows, fraction, seed)
+    ids = None
+    if fraction < 1:
+        ids = drawn_pictures(manifest.rows, fraction, seed)
+    if without is not None and len(without):
+        ids = np.setdiff1d(np.arange(manifest.rows) if ids is None else ids, without)
     return PictureKeys(unit, norms, ids)
 
 

@@ -27,6 +27,7 @@ from valm.core.manifest import read_manifest
 from valm.core.seeding import numpy_generator
 from valm.embed.encoder import load_encoder
 from valm.errors import InputError, ValmError
+from valm.ingest.retracted import retracted_ids
 from valm.ingest.tokens import TokenStream
 from valm.retrieve.index import Searcher
 from valm.retrieve.keys import PictureKeys, open_keys
@@ -48,6 +49,7 @@ def measure_recall(
     encoder: Path,
     tokens: Path,
     output: Path,
+    retracted: Path | None = None,
 ) -> None:
     """Write ``recall.json``: for each index its recall, bytes a vector and queries a second.
 
@@ -60,6 +62,7 @@ def measure_recall(
         encoder: Manifest of the encoder.
         tokens: Manifest of the token streams.
         output: ``recall.manifest.json``.
+        retracted: Manifest of the retracted pictures, which no index holds.
 
     Raises:
         ValmError: The recall of an index is below its floor; the file is written before.
@@ -77,7 +80,7 @@ def measure_recall(
 
     @cache
     def exact_of(query: Query, kind: Kind, similarity: str, fraction: float) -> Exact:
-        keys = open_keys(vectors, kind, fraction, job.seed)
+        keys = open_keys(vectors, kind, fraction, job.seed, retracted_ids(retracted))
         return Exact.of(keys, queries_of(query), max(depths), similarity)
 
     rows = []
@@ -104,7 +107,7 @@ def measure_recall(
         kind="recall",
         rows=settings.queries,
         files=[],
-        parents=[vectors, *indices, encoder, tokens],
+        parents=[vectors, *indices, encoder, tokens, *([retracted] if retracted else [])],
         facts={"indices": [_without_speed(row) for row in rows]},
     )
 

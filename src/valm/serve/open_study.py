@@ -18,6 +18,7 @@ from valm.embed.encoder import Encoder, load_encoder
 from valm.errors import ConfigError, InputError
 from valm.evaluate.predict import ORACLE, OWN
 from valm.ingest.picture_list import picture_bytes, read_picture_list
+from valm.ingest.retracted import retracted_ids
 from valm.ingest.tokenizer import Tokenizer, load_tokenizer
 from valm.models.language_model import LanguageModel
 from valm.retrieve.growing import GrowingText
@@ -180,7 +181,9 @@ class OpenStudy:
 def _pictures(listed: Path) -> dict[int, Picture]:
     columns = ("id", "name", "caption", "source", "licence")
     rows: list[dict[str, Any]] = read_picture_list(listed).select(columns).to_pylist()
-    return {row["id"]: Picture(**row) for row in rows if row["id"] >= 0}
+    taken_down = listed.with_name("retracted.manifest.json")
+    gone = {-1, *retracted_ids(taken_down if taken_down.is_file() else None).tolist()}
+    return {row["id"]: Picture(**row) for row in rows if row["id"] not in gone}
 
 
 def _voices(study: Study, preset: Preset, seed: int, model: str | None) -> list[Voice]:

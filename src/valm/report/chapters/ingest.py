@@ -10,6 +10,7 @@ import polars as pl
 
 from valm.core.manifest import Manifest
 from valm.ingest.picture_list import picture_bytes
+from valm.ingest.retracted import retracted_ids
 from valm.report import provenance
 from valm.report.exhibits import Exhibit, Passage, missing
 from valm.report.numbers import NOTHING, number, percent, plain, size
@@ -86,7 +87,9 @@ def picture_examples(results: str | Path, count: int = 40) -> Exhibit:
     listed = study.frame("ingest", "pictures", "list.parquet")
     if listed.is_empty():
         return missing("pictures")
-    kept = listed.filter("kept").sort("id")
+    taken_down = study.path("ingest", "pictures", "retracted.manifest.json")
+    gone = retracted_ids(taken_down if taken_down.is_file() else None)
+    kept = listed.filter("kept", ~pl.col("id").is_in(gone.tolist())).sort("id")
     places = np.unique(np.linspace(0, len(kept) - 1, count).round().astype(int))
     chosen = kept[places.tolist()]
     data = picture_bytes(

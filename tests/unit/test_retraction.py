@@ -1,0 +1,97 @@
+"""Pictures that have been taken down: by any name, for every study, out of every index."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from builders.pictures import drawn_list, raw_pictures
+from builders.retrieval import retrieve_job, unit_vectors, write_index, write_vectors
+from typer.testing import CliRunner
+
+from valm.cli.main import app
+from valm.core.job import Job
+from valm.core.manifest import read_manifest
+from valm.errors import InputError
+from valm.evaluate.own_pictures import PicturesByName
+from valm.ingest.picture_list import read_picture_list
+from valm.ingest.retracted import retracted_ids
+from valm.ingest.retraction import list_retracted, read_retracted, retract
+from valm.retrieve.index import Searcher, build_index
+
+
+def listed(folder: Path, file: Path, pictures: Path) -> Path:
+    output = folder / "retracted.manifest.json"
+    list_retracted(Job("list-retracted", {}, "c0de"), pictures=pictures, file=file, output=output)
+    return output
+
+
+def test_pictures_are_retracted_by_id_and_by_origin_with_their_duplicates(tmp_path: Path) -> None:
+    raw = raw_pictures(12)
+    raw.insert(6, replace(raw[3], origin="another copy"))
+    pictures, file = drawn_list(tmp_path, 0, raw), tmp_path / "retracted.tsv"
+    rows = {row["origin"]: row for row in read_picture_list(pictures).to_pylist()}
+    assert rows["another copy"]["duplicate_of"] == rows["drawing 3"]["id"] == 3
+    assert retract(file, pictures, ["5", "drawn\tanother copy", ""]) == (2, 3)
+    assert read_retracted(file) == {
+        ("drawn", "another copy"), ("drawn", "drawing 3"), ("drawn", "drawing 5"),
+    }  # fmt: skip
+    assert retract(file, pictures, ["5"]) == (1, 0)
+    manifest = listed(tmp_path, file, pictures)
+    assert retracted_ids(manifest).tolist() == [3, 5]
+    assert read_manifest(manifest).rows == 2
+    file.write_text(file.read_text() + "laion\tof another study\n")
+    assert retracted_ids(listed(tmp_path, file, pictures)).tolist() == [3, 5]
+
+
+@pytest.mark.parametrize("line", ["99", "-1", "drawn", "drawn\tnowhere", "drawn\tdrawing 1\tx y"])
+def test_a_picture_that_is_not_there_changes_nothing(tmp_path: Path, line: str) -> None:
+    pictures, file = drawn_list(tmp_path, 5), tmp_path / "retracted.tsv"
+    (tmp_path / "ids.txt").write_text(f"2\n{line}\n")
+    run = CliRunner().invoke(
+        app,
+        [
+            "retract",
+            "--ids",
+            f"{tmp_path}/ids.txt",
+            "--pictures",
+            f"{pictures}",
+            "--file",
+            f"{file}",
+        ],
+    )
+    assert isinstance(run.exception, InputError) and "has no picture" in str(run.exception)
+    assert not file.exists()
+
+
+def test_an_index_holds_no_retracted_picture_and_the_others_keep_their_ids(tmp_path: Path) -> None:
+    keys = unit_vectors(40)
+    vectors = write_vectors(tmp_path, keys)
+    (tmp_path / "names").mkdir()
+    pictures, file = drawn_list(tmp_path / "names", 12), tmp_path / "retracted.tsv"
+    retract(file, pictures, ["0", "7"])
+    retracted = listed(tmp_path, file, pictures)
+    whole = write_index(tmp_path / "whole", vectors)
+    less = tmp_path / "less.manifest.json"
+    job = retrieve_job("build-index", "exact")
+    build_index(job, vectors=vectors, index="exact", output=less, retracted=retracted)
+    assert read_manifest(less).rows == 38
+    queries = keys.astype(np.float32)
+    before = Searcher(vectors, whole).search(queries, 40)[0]
+    after = Searcher(vectors, less.rename(tmp_path / "exact.manifest.json")).search(queries, 38)[0]
+    assert np.array_equal(after, [[i for i in row if i not in (0, 7)] for row in before])
+
+
+def test_the_oracle_shows_no_retracted_picture(tmp_path: Path) -> None:
+    pictures = drawn_list(tmp_path, 5)
+    assert PicturesByName(pictures).of("thing") == [0, 1, 2, 3, 4]
+    assert PicturesByName(pictures, [2]).of("thing") == [0, 1, 3, 4]
+
+
+def test_a_damaged_list_is_refused_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "retracted.tsv"
+    file.write_text("drawn\tone\nno tab\n")
+    with pytest.raises(InputError, match=r"not a source, a tab and an origin.*retracted\.tsv:2"):
+        read_retracted(file)
