@@ -14,7 +14,8 @@ REPORT = {"run_notebook", "write_report"}
 SCORES = {"score_models"} | REPORT
 ANSWERS = {"evaluate_model"} | SCORES
 SIGHTS = {"look_at_prompts"} | REPORT
-MODELS = {"train_model"} | ANSWERS | SIGHTS
+VIEWER = {"write_viewer", "write_report"}
+MODELS = {"train_model"} | ANSWERS | SIGHTS | VIEWER
 RECALL = {"measure_recall"} | REPORT
 LOOKING_UP = {"find_neighbours", "show_pictures", "illustrate_task"} | MODELS | RECALL
 INDICES = {"build_index"} | LOOKING_UP
@@ -166,7 +167,7 @@ KEYS: dict[str, Change] = {
     "models.trunk.context_tokens": Change(16, MODELS),
     "models.trunk.positions": Change("learned", MODELS),
     "models.trunk.dropout": Change(0.1, MODELS),
-    "models.variants": Change([GPT2_STAR], SCORES | SIGHTS, other_jobs=True),
+    "models.variants": Change([GPT2_STAR], SCORES | SIGHTS | VIEWER, other_jobs=True),
     **variants("name", VALM | {"name": "other"}, other_jobs=True),
     **variants("fusion.name", VALM | {"fusion": {"name": "none"}}),
     **variants("fusion.params", VALM | {"fusion": {"name": "joint", "params": {"scale": 2.0}}}),
@@ -210,7 +211,7 @@ KEYS: dict[str, Change] = {
     ),
     "evaluate.samples": Change({"shape": 5}, {"prepare_task", "illustrate_task"} | ANSWERS),
     "evaluate.words": Change({"shape": 5}, {"prepare_task", "illustrate_task"} | ANSWERS),
-    "evaluate.controls": Change(["permuted", "zero"], ANSWERS),
+    "evaluate.controls": Change(["permuted", "zero"], ANSWERS | VIEWER),
     "evaluate.baselines": Change([BERT], {"evaluate_baseline"} | SCORES, other_jobs=True),
     **dict(
         asked(
@@ -224,14 +225,14 @@ KEYS: dict[str, Change] = {
     "evaluate.statistics.bootstrap_samples": Change(101, SCORES),
     "evaluate.statistics.confidence": Change(0.9, SCORES),
     "evaluate.statistics.comparisons": Change([["valm", "gpt2_star"]], SCORES),
-    "evaluate.counterfactuals": Change([PROMPT], SIGHTS),
+    "evaluate.counterfactuals": Change([PROMPT], SIGHTS | VIEWER),
     "evaluate.counterfactuals[].prompt": Change(
-        [PROMPT | {"prompt": "a blue disc is"}], SIGHTS, at="evaluate.counterfactuals"
+        [PROMPT | {"prompt": "a blue disc is"}], SIGHTS | VIEWER, at="evaluate.counterfactuals"
     ),
     "evaluate.counterfactuals[].instead": Change(
-        [PROMPT | {"instead": "blue disc"}], SIGHTS, at="evaluate.counterfactuals"
+        [PROMPT | {"instead": "blue disc"}], SIGHTS | VIEWER, at="evaluate.counterfactuals"
     ),
-    "report.prompts": Change(["a blue disc"], {"show_pictures"} | REPORT),
+    "report.prompts": Change(["a blue disc"], {"show_pictures"} | REPORT | VIEWER),
 }  # fmt: skip
 
 # A module, and the rules that run again when its code (not its comments) is edited.
@@ -261,8 +262,8 @@ MODULES: dict[str, set[str]] = {
     "valm.train.optimiser": MODELS,
     "valm.train.saved_model": MODELS,
     "valm.evaluate.tasks.shape": {"prepare_task", "illustrate_task"} | ANSWERS,
-    "valm.evaluate.illustrate": {"illustrate_task"} | ANSWERS | SIGHTS,
-    "valm.evaluate.answering": ANSWERS | SIGHTS,
+    "valm.evaluate.illustrate": {"illustrate_task"} | ANSWERS | SIGHTS | VIEWER,
+    "valm.evaluate.answering": ANSWERS | SIGHTS | VIEWER,
     "valm.evaluate.sights": SIGHTS,
     "valm.evaluate.score": SCORES,
     "valm.evaluate.cell": set(),

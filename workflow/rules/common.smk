@@ -195,14 +195,22 @@ def preset_of(wildcards):
     return STUDY.retrieve.preset_named(STUDY.models.named(wildcards.model).preset).name
 
 
-def looking_models():
-    """The models that are asked a few prompts: of the shown preset what reads retrieved pictures, and what reads none."""
+def shown_models():
+    """The models whose answers to a few prompts are shown: those without pictures, and those of the shown preset."""
     return [
         chosen.name
         for chosen in STUDY.models.variants
         if chosen.pictures == "none"
-        or chosen.takes_controls
-        and STUDY.retrieve.preset_named(chosen.preset).name == SHOWN_PRESET
+        or STUDY.retrieve.preset_named(chosen.preset).name == SHOWN_PRESET
+    ]
+
+
+def looking_models():
+    """Of these, those that read retrieved pictures or none."""
+    return [
+        name
+        for name in shown_models()
+        if STUDY.models.named(name).takes_controls or STUDY.models.named(name).pictures == "none"
     ]
 
 

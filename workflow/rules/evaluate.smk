@@ -235,7 +235,7 @@ rule score_cell:
         unpack(shown_inputs),
         request=rules.prepare_task.output.manifest,
         trained=rules.train_model.output.manifest,
-        trained_data=ancient(rules.train_model.output.data),
+        trained_data=ancient(expand(rules.train_model.output.data, allow_missing=True)),
     output:
         manifest="<results>/evaluate/{model}/{task}/seed{seed}.manifest.json",
         data=["<results>/evaluate/{model}/{task}/seed{seed}.json"],

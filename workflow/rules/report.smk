@@ -30,8 +30,63 @@ rule run_notebook:
         " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
 
 
+rule write_viewer:
+    input:
+        page=expand("src/valm/serve/page/viewer.{kind}", kind=["html", "css", "js"]),
+        models=expand(
+            rules.train_model.output.manifest,
+            model=shown_models(),
+            seed=STUDY.train.seeds[0],
+        ),
+        models_data=ancient(
+            expand(
+                rules.train_model.output.data,
+                model=shown_models(),
+                seed=STUDY.train.seeds[0],
+            )
+        ),
+        encoder=rules.make_encoder.output.manifest,
+        tokenizer=rules.train_tokenizer.output.manifest,
+        tokenizer_data=ancient(rules.train_tokenizer.output.data),
+        pictures=rules.list_pictures.output.manifest,
+        pictures_data=ancient(rules.list_pictures.output.data),
+        vectors=rules.embed_pictures.output.manifest,
+        vectors_data=ancient(rules.embed_pictures.output.data),
+        index=searched_index(rules.build_index.output.manifest, SHOWN_PRESET),
+        index_data=ancient(searched_index(rules.build_index.output.data, SHOWN_PRESET)),
+    output:
+        manifest="<results>/report/viewer.manifest.json",
+        page=report(
+            "<results>/report/viewer.html",
+            caption="../report/viewer.rst",
+            category="The study's report",
+        ),
+    params:
+        section=section("write-viewer", preset=SHOWN_PRESET),
+        code=code("write-viewer"),
+        preset=SHOWN_PRESET,
+        models=each("--models", "models"),
+    log:
+        "<logs>/write_viewer.log",
+    benchmark:
+        "<benchmarks>/write_viewer.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    message:
+        "Recording what the viewer shows for the study's prompts"
+    threads: 1
+    resources:
+        mem_mb=3000,
+    shell:
+        "python -m valm write-viewer {params.models} --encoder {input.encoder}"
+        " --parents {input.tokenizer} --parents {input.pictures} --parents {input.vectors}"
+        " --parents {input.index} --preset {params.preset} --output {output.manifest}"
+        " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
+
+
 rule write_report:
     input:
+        viewer=rules.write_viewer.output.manifest,
         notebooks=expand("<results>/report/notebooks/{name}.ipynb", name=notebook_names()),
         made=made_by(PHASES[:-1]),
     output:

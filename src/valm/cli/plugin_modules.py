@@ -19,7 +19,7 @@ CHAPTERS: Registry[object] = Registry("chapter", "valm.report.chapters")
 # Verbs that read pictures or token states through the study's encoder.
 THROUGH_THE_ENCODER = (
     "embed-pictures", "measure-recall", "find-neighbours", "show-pictures", "illustrate-task",
-    "look-at-prompts",
+    "look-at-prompts", "write-viewer",
 )  # fmt: skip
 
 
@@ -45,6 +45,14 @@ def _sights(section: Section) -> Names:
         yield "evaluate.controls", control
 
 
+def _voices(section: Section) -> Names:
+    for variant in section["models.variants"]:
+        yield "models.variants[].fusion", variant["fusion"]["name"]
+        yield "models.variants[].pictures", variant["pictures"]
+    for control in section["evaluate.controls"]:
+        yield "evaluate.controls", control
+
+
 def _baseline(section: Section) -> Names:
     (entry,) = section["evaluate.baselines"]
     yield "evaluate.baselines[].kind", entry["kind"]
@@ -59,6 +67,7 @@ USED: dict[str, Callable[[Section, Choices], Names]] = {
     "prepare-task": lambda _, choices: [("evaluate.tasks", str(choices["task"]))],
     "evaluate-model": _evaluation,
     "look-at-prompts": lambda section, _: _sights(section),
+    "write-viewer": lambda section, _: _voices(section),
     "evaluate-baseline": lambda section, _: _baseline(section),
     "score-cell": _evaluation,
 }

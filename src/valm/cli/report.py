@@ -27,6 +27,23 @@ def run_notebook(
     run(job, notebook=notebook, results=results, output=output, log=options.log)
 
 
+def write_viewer(
+    options: JobOptions,
+    models: Annotated[list[Path], typer.Option(help="Manifests of the models that are asked.")],
+    encoder: Annotated[Path, typer.Option(help="Manifest of the encoder.")],
+    parents: Annotated[
+        list[Path], typer.Option(help="Manifests of all else that the study is opened from.")
+    ],
+    preset: Annotated[str, typer.Option(help="Name of the preset whose pictures are shown.")],
+    output: Annotated[Path, typer.Option(help="Manifest to write, beside viewer.html.")],
+) -> None:
+    """Write the viewer's page with recorded answers to the study's prompts, as one file."""
+    from valm.serve.recorded_page import write_viewer as run
+
+    job = options.open_job(encoder=encoder, preset=preset)
+    run(job, models=models, parents=[encoder, *parents], output=output)
+
+
 def write_report(
     options: JobOptions,
     results: ResultsFolder,
@@ -45,4 +62,5 @@ def write_report(
 def add_to(app: typer.Typer) -> None:
     """Register the phase's commands."""
     add_verb(app, run_notebook)
+    add_verb(app, write_viewer)
     add_verb(app, write_report)

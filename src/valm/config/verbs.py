@@ -114,6 +114,22 @@ VERBS: dict[str, Verb] = {
         ("evaluate.controls", "evaluate.statistics", "models.variants", "models.trunk", "seed"),
     ),
     "run-notebook": Verb("report", "valm.report.notebooks", ("study",)),
+    "write-viewer": Verb(
+        "report",
+        "valm.serve.recorded_page",
+        (
+            "study",
+            "seed",
+            "models.trunk",
+            "models.variants",
+            "retrieve.presets",
+            "retrieve.top_k",
+            "train.seeds",
+            "evaluate.controls",
+            "evaluate.counterfactuals",
+            "report.prompts",
+        ),
+    ),
     "write-report": Verb("report", "valm.report.page", ("study",)),
 }
 

@@ -20,6 +20,7 @@ from valm.report.numbers import size
 from valm.report.page_shell import page
 from valm.report.results import SUFFIX, Results
 
+VIEWER = "viewer.html"  # of write-viewer
 MAXIMUM_BYTES = 8_000_000
 LOSSES = ("model", "seed", "step", "tokens", "loss", "valid_loss")
 PARENTS = (
@@ -233,6 +234,8 @@ def _links(notebooks: Sequence[Path], folder: Path) -> list[tuple[str, str]]:
     for notebook in notebooks:
         relative = Path(os.path.relpath(notebook.with_suffix(".html"), folder))
         links.append((relative.as_posix(), TITLES.get(notebook.stem, notebook.stem)))
+    if (folder / VIEWER).is_file():
+        links.append((VIEWER, "The viewer: exchange pictures yourself"))
     return links
 
 

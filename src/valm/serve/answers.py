@@ -35,12 +35,17 @@ class Exchange:
 
 
 def answer(
-    study: OpenStudy, prompt: str, exchanges: Sequence[Exchange] = (), words: Sequence[str] = ()
+    study: OpenStudy,
+    prompt: str,
+    exchanges: Sequence[Exchange] = (),
+    words: Sequence[str] = (),
+    voices: Sequence[Voice] | None = None,
 ) -> dict[str, Any]:
     """What the page shows for a prompt, as plain data.
 
     Args:
         words: Words to compare; each has to be one token of the vocabulary after a space.
+        voices: Who is asked; None: all models of the study.
 
     Returns:
         ``tokens``: for each its ``text`` and its ``pictures`` (id, name, caption, score, and the
@@ -58,17 +63,18 @@ def answer(
     compared = [_one_token(study, word) for word in words]
     found = study.retrieve(tokens)
     ids = _exchanged(study, np.where(found.mask, found.ids, -1).astype(np.int32), exchanges)
-    sights = {voice.key: _sight(study, voice, tokens, ids, found) for voice in study.voices}
+    voices = study.voices if voices is None else voices
+    sights = {voice.key: _sight(study, voice, tokens, ids, found) for voice in voices}
     return {
         "prompt": prompt,
         "tokens": [
             {
                 "text": study.tokenizer.token_text(token),
-                "pictures": _pictures(study, found, ids, place, sights),
+                "pictures": _pictures(study, found, ids, place, voices, sights),
             }
             for place, token in enumerate(tokens)
         ],
-        "models": [_model(study, voice, sights[voice.key], compared) for voice in study.voices],
+        "models": [_model(study, voice, sights[voice.key], compared) for voice in voices],
     }
 
 
@@ -117,6 +123,7 @@ def _pictures(
     found: Neighbours,
     ids: NDArray[np.int32],
     token: int,
+    voices: Sequence[Voice],
     sights: Mapping[str, Sight],
 ) -> list[dict[str, Any] | None]:
     """The K pictures of a token; None where there is none."""
@@ -128,7 +135,7 @@ def _pictures(
         own = number == found.ids[token, place]
         weights = {
             voice.key: float(sight.pictures[token, place])
-            for voice in study.voices
+            for voice in voices
             if voice.sees_retrieved
             and (sight := sights[voice.key]).pictures is not None
             and place < sight.pictures.shape[1]

@@ -1,9 +1,10 @@
-// The viewer's page: asks the local server, and writes text as text, never as HTML.
+// The viewer's page: asks the local server, or what was recorded in this file, and writes text as text, never as HTML.
 "use strict";
 
 const SHOWN_WORDS = 5;
 
 const byId = (id) => document.getElementById(id);
+const recorded = byId("recorded") && JSON.parse(byId("recorded").textContent);
 const state = { prompt: "", words: [], answer: null, token: 0, exchanges: new Map(), replacing: null };
 
 function element(tag, properties = {}, ...children) {
@@ -24,6 +25,25 @@ function bar(share) {
   return whole;
 }
 
+function pictureAddress(picture) {
+  return recorded ? recorded.pictures[picture.id] : `pictures/${picture.id}`;
+}
+
+// A recorded prompt's answer after the one exchange that there may be.
+function recalled() {
+  const answer = recorded.prompts[state.prompt];
+  const [exchanged] = state.exchanges;
+  if (!exchanged) return answer;
+  const [key, picture] = exchanged;
+  const change = answer.changed[`${key} ${picture === null ? "" : picture}`];
+  const token = Number(key.split(" ")[0]);
+  return {
+    ...answer,
+    tokens: answer.tokens.map((kept, number) => (number === token ? { ...kept, pictures: change.pictures } : kept)),
+    models: answer.models.map((kept) => change.models.find((model) => model.key === kept.key) || kept),
+  };
+}
+
 async function ask(path, options) {
   const response = await fetch(path, options);
   const told = await response.json();
@@ -42,11 +62,13 @@ async function look() {
       const [token, place] = key.split(" ").map(Number);
       return { token, place, picture };
     });
-    state.answer = await ask("answers", {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ prompt: state.prompt, exchanges, words: state.words }),
-    });
+    state.answer = recorded
+      ? recalled()
+      : await ask("answers", {
+          method: "POST",
+          headers: { "Content-Type": "application/json" },
+          body: JSON.stringify({ prompt: state.prompt, exchanges, words: state.words }),
+        });
   } catch (error) {
     status.className = "failed";
     status.textContent = error.message;
@@ -100,7 +122,7 @@ function pictureCard(picture, place) {
   card.classList.toggle("chosen", state.replacing === place);
   if (picture) {
     card.append(
-      element("img", { src: `pictures/${picture.id}`, alt: picture.name || picture.caption, width: 160, height: 160 }),
+      element("img", { src: pictureAddress(picture), alt: picture.name || picture.caption, width: 160, height: 160 }),
       element("p", { textContent: picture.caption || picture.name }),
     );
     const [weight] = Object.values(picture.weights);
@@ -113,23 +135,31 @@ function pictureCard(picture, place) {
   } else {
     card.append(element("div", { className: "empty", textContent: "no picture" }));
   }
+  // Recorded are the exchanges of the last token's pictures, one at a time.
+  if (recorded && state.token !== state.answer.tokens.length - 1) return card;
   const drop = element("button", { type: "button", textContent: "Drop", disabled: !picture });
   drop.setAttribute("aria-label", `Drop picture ${place + 1}`);
   drop.addEventListener("click", () => exchange(place, null));
-  const replace = element("button", { type: "button", textContent: "Replace" });
+  const replace = element("button", { type: "button", textContent: "Replace", disabled: Boolean(recorded) && state.answer.stand_ins.length === 0 });
   replace.setAttribute("aria-label", `Replace picture ${place + 1}`);
   replace.setAttribute("aria-pressed", String(state.replacing === place));
   replace.addEventListener("click", () => {
     state.replacing = place;
     showPictures();
     byId("find-status").textContent = `Find a picture and choose it: it takes place ${place + 1} of “${state.answer.tokens[state.token].text.trim()}”.`;
-    byId("text").focus();
+    if (recorded) {
+      byId("found").replaceChildren(...state.answer.stand_ins.map(foundCard));
+      byId("find-status").textContent = `Choose a picture: it takes place ${place + 1}.`;
+    } else {
+      byId("text").focus();
+    }
   });
   card.append(element("div", { className: "buttons" }, drop, replace));
   return card;
 }
 
 function exchange(place, picture) {
+  if (recorded) state.exchanges.clear();
   state.exchanges.set(`${state.token} ${place}`, picture);
   state.replacing = null;
   look();
@@ -185,20 +215,24 @@ function foundCard(picture) {
   return element(
     "li",
     { className: "card" },
-    element("img", { src: `pictures/${picture.id}`, alt: picture.name || picture.caption, loading: "lazy", width: 100, height: 100 }),
+    element("img", { src: pictureAddress(picture), alt: picture.name || picture.caption, loading: "lazy", width: 100, height: 100 }),
     element("p", { textContent: picture.name || picture.caption }),
     element("div", { className: "buttons" }, button),
   );
 }
 
-byId("ask").addEventListener("submit", (event) => {
-  event.preventDefault();
-  state.prompt = byId("prompt").value;
+function start(prompt) {
+  state.prompt = prompt;
   state.words = byId("words").value.split(/[\s,]+/).filter(Boolean);
   state.exchanges.clear();
   state.replacing = null;
   state.token = Number.MAX_SAFE_INTEGER;
   look();
+}
+
+byId("ask").addEventListener("submit", (event) => {
+  event.preventDefault();
+  start(byId("prompt").value);
 });
 
 byId("restore").addEventListener("click", () => {
@@ -216,3 +250,20 @@ byId("find").addEventListener("submit", async (event) => {
     byId("find-status").textContent = error.message;
   }
 });
+
+// Without a server there is nothing to type: the recorded prompts are chosen from, and the image base is not searched.
+if (recorded) {
+  const choice = element("select", { id: "prompt" }, ...Object.keys(recorded.prompts).map((prompt) => element("option", { textContent: prompt })));
+  byId("prompt").replaceWith(choice);
+  byId("words").value = "";
+  for (const id of ["words", "find"]) byId(id).hidden = true;
+  document.querySelector("label[for=words]").hidden = true;
+  document.querySelector("#ask button").hidden = true;
+  document.querySelector("#browse h2").textContent = "Other pictures";
+  byId("find-status").textContent = "Choose the prompt's last word, and press “Replace” at one of its pictures. Any text, and the whole image base, can be asked with valm serve.";
+  choice.addEventListener("change", () => {
+    byId("found").replaceChildren();
+    start(choice.value);
+  });
+  start(choice.value);
+}

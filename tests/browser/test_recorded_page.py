@@ -1,0 +1,116 @@
+"""The viewer as one file, opened from disk in a real browser: it answers without anybody to ask."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders.drawn_study import DrawnStudy
+
+from valm.serve.recorded_page import recorded_page
+
+sync_api = pytest.importorskip("playwright.sync_api")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None,
+    reason="no chromium on PATH: the browser tests did not run (make test-browser)",
+)
+PROMPTS = ["the color of a red square is", "a </script><b>blue", "a green", "it is", "the color"]
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("recorded")
+    page = recorded_page(DrawnStudy(folder), [*PROMPTS, "red " * 40])  # type: ignore[arg-type]
+    assert page == recorded_page(DrawnStudy(folder / "again"), PROMPTS)  # type: ignore[arg-type]
+    path = folder / "viewer.html"
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(file: Path, browser: Any) -> Iterator[tuple[Any, list[str], list[str]]]:
+    """The page, what it asked for, and what it complained of."""
+    page, requests, complaints = browser.new_page(viewport={"width": 1100, "height": 1400}), [], []
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(file.as_uri())
+    page.wait_for_selector("#models .model")
+    yield page, requests, complaints
+    page.close()
+
+
+def numbers(page: Any, key: str) -> str:
+    return str(page.locator(f'.model[data-key="{key}"]').inner_text())
+
+
+def test_dropping_and_replacing_a_picture_moves_valm_alone_and_nothing_is_asked(
+    opened: tuple[Any, list[str], list[str]], file: Path
+) -> None:
+    page, requests, complaints = opened
+    before, plain = numbers(page, "valm:own"), numbers(page, "gpt2_star:own")
+    page.get_by_label("Drop picture 1").click()
+    page.wait_for_selector("#pictures >> text=no picture")
+    dropped = numbers(page, "valm:own")
+    page.get_by_label("Replace picture 2").click()
+    page.get_by_role("list", name="Pictures found").get_by_role("button").first.click()
+    page.wait_for_selector("#pictures >> text=chosen by you")
+    assert page.locator("#pictures >> text=no picture").count() == 0  # one exchange at a time
+    replaced = numbers(page, "valm:own")
+    assert len({before, dropped, replaced}) == 3
+    assert numbers(page, "gpt2_star:own") == plain
+    page.get_by_role("button", name="Put the retrieved pictures back").click()
+    assert numbers(page, "valm:own") == before
+    assert [url for url in requests if not url.startswith("data:")] == [file.as_uri()]
+    assert complaints == []
+    loaded = "[...document.images].every(image => image.complete && image.naturalWidth > 0)"
+    assert page.evaluate(loaded)
+
+
+def test_another_prompt_is_chosen_by_keyboard_and_hostile_text_stays_text(
+    opened: tuple[Any, list[str], list[str]],
+) -> None:
+    page, _, complaints = opened
+    choice = page.get_by_label("Prompt", exact=True)
+    choice.focus()
+    page.keyboard.press("ArrowDown")
+    page.wait_for_function("document.getElementById('prompt').selectedIndex === 1")
+    assert choice.input_value() == PROMPTS[1]
+    tokens = page.get_by_role("group", name="Tokens of the prompt").get_by_role("button")
+    for number in range(tokens.count()):
+        tokens.nth(number).click()
+    assert page.locator("b").count() == 0
+    assert page.evaluate("window.hacked") is None
+    assert complaints == []
+
+
+def test_earlier_tokens_show_their_pictures_and_offer_no_exchange(
+    opened: tuple[Any, list[str], list[str]],
+) -> None:
+    page, _, _ = opened
+    page.get_by_role("group", name="Tokens of the prompt").get_by_role("button").first.click()
+    assert page.locator("#pictures img").count() == 3
+    assert page.locator("#pictures button").count() == 0
+
+
+def test_every_control_has_a_name_and_a_phone_shows_it(
+    opened: tuple[Any, list[str], list[str]],
+) -> None:
+    page, _, _ = opened
+    for line in page.locator("main").aria_snapshot().splitlines():
+        if line.strip().startswith(("- button", "- combobox", "- img", "- textbox")):
+            assert '"' in line, line
+    page.set_viewport_size({"width": 390, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
