@@ -40,14 +40,20 @@ FUSIONS = [("none", {}, 0)] + [
     ("joint", {"scale": scale, "layer_from_end": layer}, width)
     for scale, layer, width in product(("sqrt_d_head", "sqrt_d_model"), (1, 2), (16, 10))
 ]
-CASES = [(*fusion, positions) for fusion, positions in product(FUSIONS, ("sinusoidal", "learned"))]
+FUSIONS += [("joint", {"null_image": True}, width) for width in (16, 10)]
+TRUNKS = (("fairseq", "sinusoidal"), ("fairseq", "learned"), ("gpt2", "learned"))
+CASES = [(*fusion, *trunk) for fusion, trunk in product(FUSIONS, TRUNKS)]
 
 
 def pair(
-    fusion: str, params: dict[str, object], value_width: int, positions: str = "sinusoidal"
+    fusion: str,
+    params: dict[str, object],
+    value_width: int,
+    architecture: str = "fairseq",
+    positions: str = "sinusoidal",
 ) -> tuple[LanguageModel, ValmForCausalLM]:
     """A model of ours and the exported code with its weights."""
-    trunk = TrunkConfig(3, 16, 4, CONTEXT, positions)  # type: ignore[arg-type]
+    trunk = TrunkConfig(3, 16, 4, CONTEXT, positions, architecture=architecture)  # type: ignore[arg-type]
     ours = random_model(trunk, fusion, params, VOCABULARY, value_width)
     sizes = hugging_face_config(ours, end_of_text=0)
     theirs = ValmForCausalLM(
@@ -67,12 +73,12 @@ def drawn(batch: int, tokens: int, width: int) -> tuple[torch.Tensor, torch.Tens
     return ids, vectors, mask
 
 
-@pytest.mark.parametrize(("fusion", "params", "value_width", "positions"), CASES)
+@pytest.mark.parametrize(("fusion", "params", "value_width", "architecture", "positions"), CASES)
 def test_logits_equal_ours(
-    fusion: str, params: dict[str, object], value_width: int, positions: str
+    fusion: str, params: dict[str, object], value_width: int, architecture: str, positions: str
 ) -> None:
     """The modelling file cannot drift from ``valm.models``: same names, same logits."""
-    ours, theirs = pair(fusion, params, value_width, positions)
+    ours, theirs = pair(fusion, params, value_width, architecture, positions)
     ids, vectors, mask = drawn(2, CONTEXT, value_width)
     torch.testing.assert_close(theirs(ids).logits, ours(ids), **CLOSE)
     if fusion == "none":

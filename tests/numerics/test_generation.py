@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from valm.config.retrieve import Query
 from valm.embed.encoders.open_clip import OpenClipEncoder, Params
 from valm.errors import InputError
 from valm.evaluate.answering import Reader
-from valm.models.fusion import FUSIONS
+from valm.models.fusion import FUSIONS, make_fusion
+from valm.models.language_model import LanguageModel
 from valm.models.sampling import Sampling
 from valm.models.trunk import TrunkConfig
 from valm.retrieve.given import CONTROLS
@@ -83,6 +84,12 @@ class Retrieving:
                 logits = voice.network(torch.tensor([tokens]), pictures)[0, -1]
             tokens.append(how.draw(logits, generator))
         return tokens
+
+
+def masked_model(study: Retrieving) -> LanguageModel:
+    trunk = TrunkConfig(layers=3, width=16, heads=2, context_tokens=study.context)
+    fusion = make_fusion("none", {})
+    return LanguageModel(trunk, fusion, study.vocabulary, objective="masked_lm")
 
 
 def searcher(folder: Path, width: int) -> Searcher:
@@ -172,6 +179,9 @@ def test_it_stops_at_the_end_of_a_text_and_of_the_context(
     assert len(tokens) == 31  # the last one is not read
     with pytest.raises(InputError, match=r"10 tokens and 22 more .* 30 tokens -> .* at most 21"):
         generate(windows, voice, PROMPT, 22, GREEDY)  # type: ignore[arg-type]
+    masked = replace(voice, network=masked_model(windows))
+    with pytest.raises(InputError, match="valm learnt masked_lm, which gives no next token"):
+        generate(windows, masked, PROMPT, 5, GREEDY)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="no token"):
         generate(windows, voice, "", 5, GREEDY)  # type: ignore[arg-type]
     end = tokens[14]

@@ -112,6 +112,36 @@ def test_wrong_keys_and_values_are_named(data: dict[str, object], message: str) 
             },
             r"'k' \[models.variants\[\].fusion.params\] -> it takes none",
         ),
+        (
+            {
+                "models": {
+                    "trunk": {"layers": 3},
+                    "variants": [
+                        {"name": "a", "fusion": {"name": "joint", "params": {"layer_from_end": 4}}}
+                    ],
+                }
+            },
+            "'a' reads pictures in layer 4 from the end, the trunk has 3 .*1, the last, to 3",
+        ),
+        (
+            {"models": {"trunk": {"architecture": "gpt3"}}},
+            r"models.trunk.architecture.*did you mean 'gpt2'",
+        ),
+        (
+            {"models": {"variants": [{"name": "a", "objective": "masked"}]}},
+            "objective.*did you mean 'masked_lm'",
+        ),
+        (
+            {
+                "models": {
+                    "trunk": {
+                        "positions": "learned",
+                        "init_from": {"checkpoint": "openai-community/gpt2", "sha256": "0" * 64},
+                    }
+                }
+            },
+            "starts from 'openai-community/gpt2', .* the study's is of the kind 'bpe'.*kind: hub",
+        ),
     ],
 )
 def test_wrong_plugin_names_are_named(data: dict[str, object], message: str) -> None:

@@ -71,11 +71,25 @@ def check_plugins(study: Study, registries: Mapping[str, Registry[object]]) -> S
         _check_unique(path, named_plugins(study)[path])
     _check_training_pictures(study)
     _check_presets(study)
+    _check_layers(study)
     _check_comparisons(study)
     for preset in study.retrieve.presets:
         _check_chunks(study, preset)
     _check_initial_vocabulary(study)
     return study
+
+
+def _check_layers(study: Study) -> None:
+    """The trunk has the layer in which a fusion reads pictures."""
+    layers = study.models.trunk.layers
+    for variant in study.models.variants:
+        layer = variant.fusion.params.get("layer_from_end", 1)
+        if isinstance(layer, int) and layer > layers:
+            raise ConfigError(
+                f"{variant.name!r} reads pictures in layer {layer} from the end, the trunk has {layers}",
+                where="models.variants[].fusion.params.layer_from_end",
+                cure=f"name a layer from 1, the last, to {layers}",
+            )
 
 
 def _check_initial_vocabulary(study: Study) -> None:

@@ -1,6 +1,7 @@
 """VaLM and GPT-2* for Hugging Face's transformers: all that an exported model needs besides them.
 
-A decoder-only transformer (pre-norm, exact GELU, tied embeddings, sinusoidal or learned positions).
+A decoder-only transformer (pre-norm, tied embeddings, sinusoidal or learned positions; GELU and the
+scale of embeddings as fairseq or as GPT-2 has them).
 With ``joint_layer`` set, one layer attends in one softmax to the text so far and to the pictures of
 the token itself (Visually-Augmented Language Modeling, section 3).
 
@@ -33,9 +34,11 @@ class ValmConfig(PretrainedConfig):
     """Sizes of the model; the feed-forward layers are four times as wide as the hidden states.
 
     Attributes:
+        architecture: "fairseq": exact GELU, embeddings times sqrt(width); "gpt2": GELU by tanh.
         positions: "sinusoidal" or "learned".
         joint_layer: The layer that reads pictures, counted from 0; None: no layer does.
         joint_scale: What that layer's logits are divided by: "sqrt_d_head" or "sqrt_d_model".
+        null_image: Whether every token sees a learned picture behind its own.
         picture_width: Width of a picture's vector.
         dropout: Of embeddings, attention weights and residuals, in training.
     """
@@ -47,9 +50,11 @@ class ValmConfig(PretrainedConfig):
     num_hidden_layers: int = 4
     num_attention_heads: int = 4
     max_position_embeddings: int = 64
+    architecture: str = "fairseq"
     positions: str = "sinusoidal"
     joint_layer: int | None = None
     joint_scale: str = "sqrt_d_head"
+    null_image: bool = False
     picture_width: int = 0
     dropout: float = 0.0
     use_cache: bool = True
@@ -128,6 +133,8 @@ class JointAttention(Attention):
         super().__init__(config, layer)
         if config.joint_scale == "sqrt_d_model":
             self.scale = config.hidden_size**-0.5
+        null = {"vector": nn.Parameter(torch.zeros(config.picture_width))}
+        self.null_image = nn.ParameterDict(null) if config.null_image else None
         self.picture_norm = nn.LayerNorm(config.picture_width)
         self.picture_key_value: PictureBias | nn.Linear
         if config.picture_width == config.hidden_size:
@@ -143,6 +150,7 @@ class JointAttention(Attention):
         pictures: tuple[Tensor, Tensor] | None,
     ) -> Tensor:
         """Mix each token's state with those before it and with its pictures, if there are any."""
+        pictures = self.with_null_image(x, pictures)
         if pictures is None:
             return super().forward(x, visible, cache, None)
         query, key, value = self.split(x, cache)
@@ -154,6 +162,19 @@ class JointAttention(Attention):
         weights = functional.dropout(weights, self.dropout, self.training)
         text, seen = torch.split(weights, [key.shape[2], shown.shape[2]], dim=-1)
         return self.leave(text @ value + torch.einsum("bhtk,btkhd->bhtd", seen, picture_value))
+
+    def with_null_image(
+        self, x: Tensor, pictures: tuple[Tensor, Tensor] | None
+    ) -> tuple[Tensor, Tensor] | None:
+        """Vectors and mask of its own pictures, and of the null image if there is one."""
+        if self.null_image is None:
+            return pictures
+        vectors = self.null_image["vector"].expand(*x.shape[:2], 1, -1)
+        shown = torch.ones_like(vectors[..., 0], dtype=torch.bool)
+        if pictures is None:
+            return vectors, shown
+        own = pictures[0].to(vectors.dtype)
+        return torch.cat([own, vectors], dim=2), torch.cat([pictures[1], shown], dim=2)
 
     def picture_maps(self, vectors: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Keys and values of pictures, [batch, tokens, pictures, heads, head]."""
@@ -173,6 +194,7 @@ class Block(nn.Module):
     def __init__(self, config: ValmConfig, layer: int):
         super().__init__()
         width = config.hidden_size
+        self.gelu = "tanh" if config.architecture == "gpt2" else "none"
         self.attention_norm = nn.LayerNorm(width)
         kind = JointAttention if layer == config.joint_layer else Attention
         self.attention = kind(config, layer)
@@ -191,7 +213,7 @@ class Block(nn.Module):
         """One layer; every block is handed the pictures, only the joint layer's reads them."""
         attended = self.attention(self.attention_norm(x), visible, cache, pictures)
         x = x + self.dropout(attended)
-        hidden = functional.gelu(self.widen(self.feed_forward_norm(x)))
+        hidden = functional.gelu(self.widen(self.feed_forward_norm(x)), approximate=self.gelu)
         out: Tensor = x + self.dropout(self.narrow(hidden))
         return out
 
@@ -214,18 +236,16 @@ class Trunk(nn.Module):
         self.final_norm = nn.LayerNorm(config.hidden_size)
 
     def embed(self, ids: Tensor, places: Tensor) -> Tensor:
-        """Token embeddings times sqrt(width), plus positions.
+        """Token embeddings, scaled, plus positions.
 
         Args:
             ids: Tokens [batch, tokens].
             places: Their positions from 0, [batch or 1, tokens].
         """
-        scaled = self.embedding(ids) * self.config.hidden_size**0.5
-        if self.positions is None:
-            positions = sinusoids(places, self.config.hidden_size).to(scaled.dtype)
-        else:
-            positions = self.positions(places)
-        out: Tensor = self.dropout(scaled + positions)
+        width, learned = self.config.hidden_size, self.positions
+        scaled = self.embedding(ids) * (1.0 if self.config.architecture == "gpt2" else width**0.5)
+        positions = sinusoids(places, width) if learned is None else learned(places)
+        out: Tensor = self.dropout(scaled + positions.to(scaled.dtype))
         return out
 
 

@@ -14,6 +14,7 @@ from valm.config.retrieve import Query
 from valm.core.manifest import read_manifest, verify_files
 from valm.embed.encoder import KIND as ENCODER_KIND
 from valm.embed.encoder import Encoder, load_encoder
+from valm.errors import InputError
 from valm.evaluate.answering import Reader
 from valm.export.ancestry import Ancestry
 from valm.export.carried_retriever import query_of
@@ -90,10 +91,16 @@ class SeeingModel:
             pictures: A picture control; None: what it was trained with.
 
         Raises:
-            InputError: An ancestor is not there.
+            InputError: An ancestor is not there, or the model predicts no next tokens.
             ConfigError: There is no such control.
         """
         network, info = load_model(model)
+        if not network.objective.causal:
+            raise InputError(
+                f"the model learnt {network.objective_name}, which gives no probability to a next token",
+                where=model,
+                cure="name a model with the objective causal_lm or prefix_lm",
+            )
         ancestry = Ancestry.of(model, results)
         words = load_tokenizer(ancestry.only(TOKENIZER_KIND, "tokenizer"))
         shown = pictures or str(info.get("pictures", NONE))

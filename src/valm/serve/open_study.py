@@ -187,7 +187,10 @@ def _pictures(listed: Path) -> dict[int, Picture]:
 
 
 def _voices(study: Study, preset: Preset, seed: int, model: str | None) -> list[Voice]:
-    """Every variant with its own pictures, then what learnt from retrieved ones with the controls."""
+    """Every variant with its own pictures, then what learnt from retrieved ones with the controls.
+
+    Without a model's name those that expect no next word are left out.
+    """
     own, controlled = [], []
     for variant in study.models.variants:
         if model not in (None, variant.name):
@@ -196,6 +199,8 @@ def _voices(study: Study, preset: Preset, seed: int, model: str | None) -> list[
             continue
         manifest = study.results / f"train/{variant.name}/seed{seed}/model.manifest.json"
         network, _ = load_model(manifest)
+        if model is None and not network.objective.causal:
+            continue
         own.append(Voice(variant.name, variant.pictures, True, network, variant.top_k))
         if variant.takes_controls:
             controlled += [
