@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from valm.errors import ConfigError
+from valm.ingest import tokenizer as module
 from valm.ingest.cleaning import clean_text
 from valm.ingest.probes import answer_words
 from valm.ingest.tokenizer import Tokenizer, load_tokenizer
@@ -34,6 +35,31 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
 @given(text=st.text(st.characters(exclude_categories=["Cs"])))
 def test_decoding_gives_the_normalised_text(bpe: Tokenizer, text: str) -> None:
     assert bpe.decode(bpe.encode(text)) == bpe.normalise(text)
+
+
+ODD = st.text(
+    st.sampled_from(
+        " \t\n\r\x0b\x0c\x1c\x1f\x85\xa0\u1680\u2000\u2028\u3000\u200b'stdlvemσΣİß\u0301aA1९-"
+    )
+)
+
+
+@given(texts=st.lists(ODD | st.text(st.characters(exclude_categories=["Cs"])), max_size=8))
+def test_a_batch_has_the_ids_of_its_texts(
+    bpe: Tokenizer, clip: Tokenizer, texts: list[str]
+) -> None:
+    for tokenizer in (bpe, clip):
+        assert tokenizer.encode_batch(texts) == [tokenizer.encode(text) for text in texts]
+
+
+def test_remembered_words_are_forgotten_before_they_fill_the_memory(
+    bpe: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "WORDS_REMEMBERED", 5)
+    texts = [f"word{n} word{n + 1} and {'x' * n}" for n in range(100)]
+    for text in texts:
+        assert bpe.encode_batch([text, text]) == [bpe.encode(text)] * 2
+        assert len(bpe._known) <= 5
 
 
 def test_normalised_is_lower_case_with_single_spaces(bpe: Tokenizer) -> None:

@@ -170,9 +170,9 @@ from pathlib import Path
 from builders.web_texts import write_web_text
 from valm.ingest import web_parts, web_text
 
-def slow_part(*given):
+def slow_part(raw, params, folder):
     time.sleep(0.15)
-    web_parts.make_part(*given)
+    web_parts.make_part(raw, params, folder)
 
 web_text.PART_BYTES, web_text.make_part = 40_000, slow_part
 if __name__ == "__main__":

@@ -311,7 +311,7 @@ rule write_tokens:
         "../../envs/ingest.yaml"
     message:
         "Writing the token streams"
-    threads: 1
+    threads: max(side_by_side("ingest.text.sources", source) for source in text_sources(STUDY))
     resources:
         mem_mb=2000,
     shell:

@@ -10,7 +10,9 @@ before CLIP's, and ``</s>`` at the end of a text (VALM.md 2.2).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 
 import tokenizers
@@ -30,6 +32,9 @@ from valm.ingest.probes import answer_words
 
 KIND = "tokenizer"
 FILE = "tokenizer.json"
+# What splits words here and not in ``tokenizers``, which takes these for signs.
+OTHER_SPACES = re.compile("[\x1c-\x1f]")
+WORDS_REMEMBERED, LONGEST_REMEMBERED = 1 << 18, 64  # some 60 MB
 START_OF_TEXT, END_OF_TEXT = "<|startoftext|>", "<|endoftext|>"
 
 
@@ -50,6 +55,8 @@ class Tokenizer:
     def __init__(self, core: tokenizers.Tokenizer, kind: str, end: str):
         vocabulary = core.get_vocab()
         self._core = core
+        self._by_words = kind in ("bpe", "clip", "clip_fairseq")
+        self._known: dict[str, list[int]] = {}
         self._clean = clip_cleaned if kind == "clip_fairseq" else str
         self.entries = sorted(vocabulary, key=vocabulary.__getitem__)
         self.end_of_text = vocabulary[end]
@@ -65,9 +72,27 @@ class Tokenizer:
         return list(self._core.encode(self._clean(text)).ids)
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of several texts; a few times faster than one by one."""
+        """Ids of several texts, many times faster than one by one.
+
+        In our own vocabularies and CLIP's, spaces only part words, so that a text's ids are those of
+        its words, and a word's ids are remembered.
+        """
         cleaned = [self._clean(text) for text in texts]
-        return [encoding.ids for encoding in self._core.encode_batch_fast(cleaned)]
+        if not self._by_words:
+            return [encoding.ids for encoding in self._core.encode_batch_fast(cleaned)]
+        words = [[text] if OTHER_SPACES.search(text) else text.split() for text in cleaned]
+        known = self._known
+        unknown = list({word: None for text in words for word in text if word not in known})
+        if len(known) + len(unknown) > WORDS_REMEMBERED:
+            known.clear()
+            unknown = list({word: None for text in words for word in text})
+        for word, encoding in zip(unknown, self._core.encode_batch_fast(unknown), strict=True):
+            known[word] = encoding.ids
+        ids = [list(chain.from_iterable(map(known.__getitem__, text))) for text in words]
+        for word in unknown:
+            if len(word) > LONGEST_REMEMBERED:
+                del known[word]
+        return ids
 
     def decode(self, ids: Iterable[int]) -> str:
         """The normalised text of ids; a newline where a text ends."""

@@ -6,8 +6,10 @@ encodes those that may be drawn into a scratch file, from which the shuffled str
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from valm.core.manifest import read_manifest
 from valm.core.progress import Tracker
 from valm.core.registry import did_you_mean
 from valm.core.seeding import numpy_generator
+from valm.core.side_by_side import side_by_side
 from valm.errors import ConfigError, InputError
 from valm.ingest.corpus import (
     COLOUR_NOTES,
@@ -35,7 +38,7 @@ from valm.ingest.corpus import (
 from valm.ingest.tokenizer import Tokenizer, load_tokenizer
 
 KIND = "tokens"
-DOCUMENTS_PER_BATCH = 512
+DOCUMENTS_PER_BATCH, CHARACTERS_PER_BATCH = 512, 4_000_000
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,9 @@ def write_tokens(job: Job, *, text: Sequence[Path], tokenizer: Path, output: Pat
     with job.work(parents) as work:
         scratch = work / "documents.bin"
         caps = _caps(corpus, settings)
-        encoded = _encode(corpus, _candidates(corpus, caps, vocabulary), vocabulary, scratch)
+        encoded = _encode(
+            corpus, _candidates(corpus, caps, vocabulary), tokenizer, scratch, job.threads
+        )
         drawn = draw_documents(corpus, encoded.length, caps) & (encoded.length > 0)
         share = settings.colour_notes.share
         notes = draw_colour_notes(corpus, encoded.length, drawn, share)
@@ -173,24 +178,69 @@ def _candidates(
 
 
 def _encode(
-    corpus: Corpus, candidates: NDArray[np.bool_], vocabulary: Tokenizer, scratch: Path
+    corpus: Corpus,
+    candidates: NDArray[np.bool_],
+    tokenizer: Path,
+    scratch: Path,
+    processes: int,
 ) -> Encoded:
-    """Encode the candidates into a scratch file."""
-    dtype = np.dtype("<u2" if vocabulary.vocabulary_size <= 1 << 16 else "<u4")
+    """Encode the candidates, in their order, into a scratch file."""
+    vocabulary = load_tokenizer(tokenizer)
+    dtype = _dtype_of(vocabulary)
     length = np.zeros(len(candidates), np.int64)
     total = int(candidates.sum())
-    documents = corpus.read(candidates)
+    digest = read_manifest(tokenizer).digest
+    encode = partial(_encoded_batch, tokenizer=tokenizer, digest=digest, by_lines=corpus.by_lines)
+    batches = _batches(corpus.read(candidates))
     with scratch.open("wb") as file, Tracker("encoding text", total, "documents") as tracker:
-        while batch := list(islice(documents, 1 if corpus.by_lines else DOCUMENTS_PER_BATCH)):
-            texts = [text.split("\n") if corpus.by_lines else [text] for _, text in batch]
-            encoded = iter(vocabulary.encode_batch([text for part in texts for text in part]))
-            for (number, _), part in zip(batch, texts, strict=True):
-                for tokens in islice(encoded, len(part)):
-                    length[number] += len(tokens) + 1
-                    file.write(np.array([*tokens, vocabulary.end_of_text], dtype).tobytes())
-            tracker.advance(len(batch))
+        for numbers, tokens, encoded in side_by_side(encode, batches, processes):
+            length[numbers] = tokens
+            file.write(encoded)
+            tracker.advance(len(numbers))
     ids = np.memmap(scratch, dtype, mode="r") if total else np.zeros(0, dtype)
     return Encoded(ids, np.cumsum(length) - length, length, vocabulary.end_of_text)
+
+
+def _dtype_of(vocabulary: Tokenizer) -> np.dtype[Any]:
+    return np.dtype("<u2" if vocabulary.vocabulary_size <= 1 << 16 else "<u4")
+
+
+def _batches(documents: Iterator[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
+    """Documents in batches of bounded size, with their numbers."""
+    batch: list[tuple[int, str]] = []
+    characters = 0
+    for number, text in documents:
+        batch.append((number, text))
+        characters += len(text)
+        if len(batch) == DOCUMENTS_PER_BATCH or characters > CHARACTERS_PER_BATCH:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
+
+
+def _encoded_batch(
+    batch: list[tuple[int, str]], tokenizer: Path, digest: str, by_lines: bool
+) -> tuple[list[int], list[int], bytes]:
+    """Numbers of the documents, their numbers of tokens, and the ids of all, each text ended."""
+    vocabulary = _loaded(tokenizer, digest)
+    end, dtype = [vocabulary.end_of_text], _dtype_of(vocabulary)
+    texts = [text.split("\n") if by_lines else [text] for _, text in batch]
+    encoded = iter(vocabulary.encode_batch([text for part in texts for text in part]))
+    tokens, ids = [], array("I")
+    for part in texts:
+        before = len(ids)
+        for own in islice(encoded, len(part)):
+            ids.extend(own)
+            ids.extend(end)
+        tokens.append(len(ids) - before)
+    return [number for number, _ in batch], tokens, np.asarray(ids).astype(dtype).tobytes()
+
+
+@cache
+def _loaded(tokenizer: Path, digest: str) -> Tokenizer:
+    """A process's tokenizer of a digest, which remembers words from batch to batch."""
+    return load_tokenizer(tokenizer)
 
 
 def _write_split(
@@ -198,17 +248,18 @@ def _write_split(
 ) -> list[Path]:
     """Copy a split's documents, in the given order, into its files."""
     stream = folder / f"{split}.bin"
-    ends, texts = [np.zeros(1, np.int64)], np.zeros(len(order), np.int64)
+    ends, texts = array("q", [0]), np.zeros(len(order), np.int64)
     written = 0
     with atomic_file(stream) as file:
         for place, number in enumerate(order):
             ids = encoded.of(number)
             file.write(ids.tobytes())
-            ends.append(written + 1 + np.flatnonzero(ids == encoded.end_of_text))
-            texts[place] = len(ends[-1])
+            own = written + 1 + np.flatnonzero(ids == encoded.end_of_text)
+            ends.frombytes(own.astype(np.int64).tobytes())
+            texts[place] = len(own)
             written += len(ids)
     documents, sources = folder / f"{split}.documents.npy", folder / f"{split}.sources.npy"
-    write_array(documents, np.concatenate(ends).astype(np.int64))
+    write_array(documents, np.array(ends, np.int64))
     write_array(sources, np.repeat(corpus.source[order], texts))
     return [stream, documents, sources]
 

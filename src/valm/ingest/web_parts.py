@@ -46,7 +46,10 @@ class Params(Settings):
         "none", description="Repeats of earlier documents that are left out; 'near': both kinds."
     )
     maximum_reject_fraction: float = Field(
-        0.05, ge=0, le=1, description="Share of damaged documents above which a part fails."
+        0.05,
+        ge=0,
+        le=1,
+        description="Share of damaged documents above which a part fails; one never does.",
     )
 
     @model_validator(mode="after")
@@ -143,7 +146,7 @@ def make_part(raw: RawPart, params: Params, folder: Path) -> None:
             if sign is not None:
                 signatures.append(sign(folded(text)))
     damaged = tally.damaged.total()
-    if damaged > params.maximum_reject_fraction * tally.read:
+    if damaged > max(1, params.maximum_reject_fraction * tally.read):
         reasons = ", ".join(f"{name}: {count:,}" for name, count in sorted(tally.damaged.items()))
         raise InputError(
             f"{damaged:,} of {tally.read:,} documents are damaged ({reasons}), the first at offset"

@@ -8,27 +8,21 @@ missing. Memory depends on the size of a part and the number of processes, never
 from __future__ import annotations
 
 import json
-import os
-import threading
-import time
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from functools import cached_property
-from multiprocessing import get_context
+from collections import Counter
+from collections.abc import Iterator
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from valm.core.digest import digest_data, sha256_file
 from valm.core.progress import Tracker
+from valm.core.side_by_side import side_by_side
 from valm.errors import InputError
 from valm.ingest.documents import read_documents
 from valm.ingest.repeated_texts import repeated_documents
 from valm.ingest.web_parts import SIGNED, TALLY, TEXT, Params, RawPart, make_part, raw_parts
 
 PART_BYTES = 32 << 20
-SECONDS_BETWEEN_LOOKS = 2.0
-PARTS_UNDER_WAY = 2  # a process: one that is being made, one that waits for it
 
 
 class WebText:
@@ -108,23 +102,10 @@ class WebText:
         }
 
     def _make_parts(self) -> None:
+        make = partial(make_part, params=self._params, folder=self._folder)
         with Tracker("cleaning web text", None, "parts") as tracker:
-            if self._threads == 1:
-                for raw in self._missing(tracker):
-                    make_part(raw, self._params, self._folder)
-                return
-            with ProcessPoolExecutor(
-                self._threads,
-                mp_context=get_context("spawn"),
-                initializer=_end_with,
-                initargs=(os.getpid(),),
-            ) as pool:
-                under_way: deque[Future[None]] = deque()
-                for raw in self._missing(tracker):
-                    under_way.append(pool.submit(make_part, raw, self._params, self._folder))
-                    if len(under_way) == PARTS_UNDER_WAY * self._threads:
-                        under_way.popleft().result()
-                _finish(under_way)
+            for _ in side_by_side(make, self._missing(tracker), self._threads):
+                pass
 
     def _missing(self, tracker: Tracker) -> Iterator[RawPart]:
         """The parts that no earlier run has made."""
@@ -133,19 +114,3 @@ class WebText:
             if not (self._folder / f"{raw.number}.{TALLY}").is_file():
                 yield raw
             tracker.advance()
-
-
-def _finish(under_way: Iterable[Future[None]]) -> None:
-    for future in under_way:
-        future.result()
-
-
-def _end_with(parent: int) -> None:
-    """End this process when the one that started it is gone, killed or not."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(SECONDS_BETWEEN_LOOKS)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
