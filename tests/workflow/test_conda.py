@@ -167,11 +167,14 @@ def with_conda(checkout: Checkout, conda: dict[str, str], *arguments: str) -> st
 def test_a_rule_runs_in_the_environment_of_its_phase(
     finished: Checkout, conda: dict[str, str], tmp_path: Path
 ) -> None:
-    """The one without torch, so that every run of the tests can afford to make it."""
+    """The one without torch, so that every run of the tests can afford to make it.
+
+    Snakemake makes the environments of all rules that it may have to run: here only one is allowed.
+    """
     checkout = Checkout(tmp_path / "study")
     shutil.copytree(finished.folder, checkout.folder)
     notebook = "results/studies/tiny/report/notebooks/01_ingest.ipynb"
-    printed = with_conda(checkout, conda, "--force", notebook)
+    printed = with_conda(checkout, conda, "--allowed-rules", "run_notebook", "--force", notebook)
     assert jobs(printed) == {"run_notebook": 1}
     assert "Creating conda environment envs/report.yaml" in printed
     (done,) = (checkout.folder / ".snakemake/conda").glob("*.env_setup_done")
