@@ -92,6 +92,36 @@ def test_shared_parameters_start_bit_equal_and_as_the_paper_says() -> None:
     assert attention.output.bias.abs().max() == 0
 
 
+@pytest.mark.parametrize(("fusion", "places"), [("none", (5, 5, 5)), ("joint", (5, 5 + 4, 5))])
+def test_dropout_is_where_the_official_code_has_it(
+    monkeypatch: pytest.MonkeyPatch, fusion: str, places: tuple[int, ...]
+) -> None:
+    """VALM.md 4.1: embeddings, attention weights of all layers, both residuals; nothing inside the feed-forward."""
+    seen: list[tuple[int, ...]] = []
+
+    def note(states: torch.Tensor, p: float, training: bool, inplace: bool = False) -> torch.Tensor:
+        assert (p, training) == (0.1, True)
+        seen.append(tuple(states.shape))
+        return states
+
+    def attended(*inputs: torch.Tensor, **others: object) -> torch.Tensor:
+        query, key, *_, probability = inputs
+        assert probability == 0.1
+        seen.append((*query.shape[:3], key.shape[2]))
+        return attend(*inputs, **others)
+
+    attend = functional.scaled_dot_product_attention
+    monkeypatch.setattr(functional, "dropout", note)
+    monkeypatch.setattr(functional, "scaled_dot_product_attention", attended)
+    trunk = TrunkConfig(layers=3, width=12, heads=3, context_tokens=5, dropout=0.1)
+    model = LanguageModel(trunk, make_fusion(fusion, {}), 40, 12).train()
+    pictures = Pictures(torch.ones(2, 5, 4, dtype=torch.bool), vectors=torch.randn(2, 5, 4, 12))
+    model(torch.zeros(2, 5, dtype=torch.long), pictures)
+    states = (2, 5, 12)
+    assert seen[0] == states
+    assert seen[1:] == [shape for each in places for shape in ((2, 3, 5, each), states, states)]
+
+
 @pytest.mark.parametrize("rows_a_chunk", [3, 100])
 def test_chunked_loss_and_its_gradients_equal_cross_entropy(
     rows_a_chunk: int, monkeypatch: pytest.MonkeyPatch

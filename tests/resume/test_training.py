@@ -283,6 +283,23 @@ def test_variants_of_a_seed_see_the_same_batches_and_learn(
         assert (loaded.value_width == 0) == (model == "gpt2_star")
 
 
+def test_the_last_weights_are_kept_whatever_validation_says(
+    streams: Streams, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The official checkpoint is chosen by an evaluation; here no step is better than the last."""
+    rate = {"optimiser": {"learning_rate": 3.0, "warmup_steps": 0}}
+    watched = train(
+        streams, tmp_path / "watched", changes={"train": rate | {"validate_every_steps": 1}}
+    )
+    losses = [line["valid_loss"] for line in history(watched) if line["valid_loss"] is not None]
+    assert min(losses[:-1]) < losses[-1] == read_manifest(watched).facts["valid_loss"]
+    once = undisturbed(
+        streams, tmp_path / "once", monkeypatch, {"train": rate | {"validate_every_steps": 8}}
+    )
+    weights = [load_model(manifest)[0].state_dict() for manifest in (watched, once)]
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+
+
 def test_what_stops_a_training_is_named(
     streams: Streams, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,14 +2,21 @@
 
 from pathlib import Path
 
+import faiss
 import numpy as np
 import pytest
 from builders.retrieval import unit_vectors, write_index, write_vectors
 
+from valm.config.retrieve import Index
+from valm.config.study import load_study
 from valm.core.manifest import read_manifest
 from valm.errors import ConfigError, IntegrityError
+from valm.retrieve.factory import empty_index
 from valm.retrieve.index import Searcher
 from valm.retrieve.keys import drawn_pictures
+
+ROOT = Path(__file__).parents[2]
+PAPER = load_study([ROOT / "config.yaml", ROOT / "config/studies/paper.yaml"])
 
 
 @pytest.mark.parametrize("factory", ["Flat", "IVF8,PQ4x6", "OPQ4,IVF8,PQ4x6"])
@@ -91,6 +98,17 @@ def test_a_share_of_the_pictures_is_drawn_by_each_ones_hash() -> None:
     assert np.array_equal(drawn_pictures(900, 0.5, seed=1), half[half < 900])
     other = drawn_pictures(20_000, 0.5, seed=2)
     assert abs(len(np.intersect1d(half, other)) - 5_000) < 300  # neither seed knows of the other
+
+
+@pytest.mark.parametrize("index", PAPER.retrieve.indices, ids=lambda index: index.name)
+def test_the_papers_index_is_what_its_factory_string_says(index: Index) -> None:
+    """131,072 lists by inner product, residuals in 64 codes of 8 bits; nothing of it is trained here."""
+    made = empty_index(index, 768)
+    lists = faiss.downcast_index(made)
+    assert (lists.nlist, lists.metric_type) == (131_072, faiss.METRIC_INNER_PRODUCT)
+    assert (lists.pq.M, lists.pq.nbits, lists.pq.dsub, lists.by_residual) == (64, 8, 12, True)
+    assert isinstance(faiss.downcast_index(lists.quantizer), faiss.IndexFlat)
+    assert (index.nprobe, index.training_vectors) == (32, 10_000_000)
 
 
 def test_an_index_of_other_vectors_is_refused(tmp_path: Path) -> None:

@@ -47,6 +47,15 @@ def test_fewer_shards_leave_no_old_ones_behind(tmp_path: Path) -> None:
     assert [number for number, _ in iterate_pictures(manifest)] == list(range(5))
 
 
+def test_the_first_shard_counts_like_any_other(tmp_path: Path) -> None:
+    """The official scripts begin at tar 1."""
+    manifest = drawn_list(tmp_path, count=5, samples_per_shard=2)
+    table = read_picture_list(manifest)
+    assert table.column("shard").to_pylist() == ["00000", "00000", "00001", "00001", "00002"]
+    assert table.column("id").to_pylist() == [0, 1, 2, 3, 4]
+    assert set(picture_bytes(manifest, [0, 1])) == {0, 1}
+
+
 def test_ids_count_kept_pictures_and_duplicates_name_what_they_repeat(tmp_path: Path) -> None:
     once = raw_pictures(3)
     again = RawPicture(drawing(1), "twin", ("twin",), "twin")
