@@ -6,8 +6,9 @@ and passages. The harness is handed its requests ready-made and the batch size t
 it, so that only its model's work is timed; ours starts from the texts. Each is a process of its own,
 and they take turns: while one evaluates, the other waits.
 
-Prints one JSON line: the largest difference of any log-probability, the medians of the seconds of one
-evaluation by kind of document, and the ratios of the medians, the harness's over ours. Exits with 1
+Prints one JSON line: the largest difference of any log-probability, the medians of the seconds that one
+evaluation takes by kind of document, and the ratios of the medians, the harness's over ours. Seconds are
+of processor time, of all threads of a side, so that others on the machine count little. Exits with 1
 if the log-probabilities differ by more than 1e-4 of 1 or of their size.
 """
 
@@ -209,9 +210,9 @@ def theirs(setting: Setting) -> Evaluation:
 
 
 def seconds_of(run: Callable[..., Any], *arguments: Any) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     run(*arguments)
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 SIDES: Mapping[str, Callable[[Setting], Evaluation]] = {OURS: ours, THEIRS: theirs}
@@ -225,9 +226,9 @@ def contestant(name: str, setting: Setting, line: Connection) -> None:
     evaluate = SIDES[name](setting)
     while True:
         kind = line.recv()
-        start = time.perf_counter()
+        start = time.process_time()
         scores = evaluate(kind)
-        line.send((scores, time.perf_counter() - start))
+        line.send((scores, time.process_time() - start))
 
 
 def measure(

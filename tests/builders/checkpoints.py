@@ -59,13 +59,24 @@ def gpt2(folder: Path, **sizes: Any) -> Path:
     return saved(folder, transformers.GPT2LMHeadModel(config), words)
 
 
+def opt(folder: Path) -> Path:
+    """A random OPT, whose positions begin behind two that are never used."""
+    words = byte_pairs()
+    config = transformers.OPTConfig(
+        vocab_size=len(words), hidden_size=16, word_embed_proj_dim=16, ffn_dim=32,
+        num_hidden_layers=2, num_attention_heads=2, max_position_embeddings=24, bos_token_id=0,
+        eos_token_id=0, pad_token_id=0,
+    )  # fmt: skip
+    return saved(folder, transformers.OPTForCausalLM(config), words)
+
+
 def bert(folder: Path, extra: list[str], family: str = "Bert") -> Path:
     """A random BERT, or another model of its shape, with a head for masked tokens."""
     words = word_pieces(extra)
     sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
              "intermediate_size": 32, "max_position_embeddings": 48}  # fmt: skip
     config = getattr(transformers, f"{family}Config")(vocab_size=len(words), **sizes)
-    kind = "ForMaskedLM" if family == "Bert" else "ForPreTraining"
+    kind = "ForPreTraining" if family == "VisualBert" else "ForMaskedLM"
     return saved(folder, getattr(transformers, f"{family}{kind}")(config), words)
 
 

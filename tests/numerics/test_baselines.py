@@ -107,12 +107,14 @@ def test_three_items_of_a_causal_model_by_hand(tmp_path: Path) -> None:
     assert raw(table, "")[0].value == pytest.approx(1 / 3)  # always green
 
 
-@pytest.mark.parametrize("kind", ["masked_lm", "visual_bert"])
-def test_masked_models_answer_as_transformers_does_text_by_text(tmp_path: Path, kind: str) -> None:
-    family = {"masked_lm": "Bert", "visual_bert": "VisualBert"}[kind]
+@pytest.mark.parametrize("family", ["Bert", "VisualBert", "Electra"])
+def test_masked_models_answer_as_transformers_does_text_by_text(
+    tmp_path: Path, family: str
+) -> None:
+    kind = "visual_bert" if family == "VisualBert" else "masked_lm"
     folder = checkpoints.bert(tmp_path, ["red", "green", "pur", "##ple"], family)
     table = BASELINES.get(kind).answers(Checkpoint(str(folder)), asked())
-    full = {"masked_lm": "BertForMaskedLM", "visual_bert": "VisualBertForPreTraining"}[kind]
+    full = f"{family}ForPreTraining" if kind == "visual_bert" else f"{family}ForMaskedLM"
     model, words = read(folder, full)
 
     def share(text: str, place: int, token: str) -> float:
@@ -141,10 +143,13 @@ def test_masked_models_answer_as_transformers_does_text_by_text(tmp_path: Path, 
         np.testing.assert_allclose(columns(table, "choice")[row], expected, atol=1e-5)
 
 
-def test_a_causal_model_answers_as_transformers_does_text_by_text(tmp_path: Path) -> None:
-    folder = checkpoints.gpt2(tmp_path)
+@pytest.mark.parametrize("family", ["GPT2LMHeadModel", "OPTForCausalLM"])
+def test_a_causal_model_answers_as_transformers_does_text_by_text(
+    tmp_path: Path, family: str
+) -> None:
+    folder = (checkpoints.opt if family.startswith("OPT") else checkpoints.gpt2)(tmp_path)
     table = BASELINES.get("causal_lm").answers(Checkpoint(str(folder)), asked())
-    model, words = read(folder, "GPT2LMHeadModel")
+    model, words = read(folder, family)
     for row, text in enumerate(TEXTS):
         for place, choice in enumerate(CHOICES):
             prompt, answer = words.encode(text), words.encode(f" {choice}")
@@ -250,6 +255,25 @@ def test_what_is_no_such_checkpoint_is_said_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "pickled/pytorch_model.bin").write_bytes(b"\x80\x04N.")
     with pytest.raises(InputError, match="no weights in safetensors"):
         Checkpoint(str(tmp_path / "pickled")).folder  # noqa: B018
+
+
+def test_a_checkpoint_is_had_by_its_id_as_by_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the hub's cache, laid out as its client does; what is no weight or vocabulary stays out."""
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    cached = tmp_path / "hub/models--nobody--tiny"
+    folder = checkpoints.gpt2(cached / "snapshots" / commit)
+    (cached / "refs").mkdir()
+    (cached / "refs/main").write_text(commit, encoding="utf-8")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    plugin = BASELINES.get("causal_lm")
+    for revision in (None, commit):
+        found = plugin.answers(Checkpoint("nobody/tiny", revision), asked())
+        assert found.equals(plugin.answers(Checkpoint(str(folder)), asked()))
+    with pytest.raises(SourceError, match="cannot be had from the hub"):
+        Checkpoint("nobody/tiny", "another").folder  # noqa: B018
 
 
 def test_a_hub_that_cannot_be_reached_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -118,9 +119,15 @@ def first_items(asked: Iterable[Asked], items: int | None) -> Iterator[Asked]:
 
 def _questions(plugin: ChoiceTask, asked: Iterable[Question], words: Tokenizer) -> Texts:
     questions = list(asked)
-    choices = [_pieces(words, choice, where=type(plugin).__module__) for choice in plugin.choices]
+    choices = [_pieces(words, choice, where=_where(plugin)) for choice in plugin.choices]
     ids = [words.encode(question.text) for question in questions]
     return Requests.of_questions(ids, choices), [asdict(question) for question in questions]
+
+
+def _where(plugin: ChoiceTask) -> str:
+    """File and line of a task, for errors that are its own."""
+    kind = type(plugin)
+    return f"{inspect.getsourcefile(kind)}:{inspect.getsourcelines(kind)[1]}"
 
 
 def _passages(asked: Iterable[Passage], words: Tokenizer) -> Texts:
