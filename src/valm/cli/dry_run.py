@@ -88,8 +88,10 @@ def planned_jobs(arguments: Sequence[str]) -> list[PlannedJob]:
     if run.returncode:
         said = [line for line in run.stdout.splitlines() if line.strip()]
         ours = [line.removeprefix("error: ") for line in said if line.startswith("error: ")]
+        # Of a traceback, as of a file of settings that is not there, the last line says what it is.
+        its_own = said[-1:] if any("Traceback" in line for line in said) else said[-3:]
         raise ConfigError(
-            f"Snakemake cannot plan this: {ours[0] if ours else ' '.join(said[-3:])}",
+            f"Snakemake cannot plan this: {ours[0] if ours else ' '.join(its_own)}",
             cure=None if ours else f"see what it says: snakemake --dry-run {shlex.join(arguments)}",
         )
     return parse_jobs(run.stdout)
