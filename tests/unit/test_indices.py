@@ -10,7 +10,7 @@ from builders.retrieval import unit_vectors, write_index, write_vectors
 from valm.config.retrieve import Index
 from valm.config.study import load_study
 from valm.core.manifest import read_manifest
-from valm.errors import ConfigError, IntegrityError
+from valm.errors import ConfigError, InputError, IntegrityError
 from valm.retrieve.factory import empty_index
 from valm.retrieve.index import Searcher
 from valm.retrieve.keys import drawn_pictures
@@ -116,6 +116,26 @@ def test_an_index_of_other_vectors_is_refused(tmp_path: Path) -> None:
     other = write_vectors(tmp_path / "other", unit_vectors(40, seed=1))
     with pytest.raises(IntegrityError, match="built from other vectors"):
         Searcher(other, index)
+
+
+@pytest.mark.parametrize("factory", ["Flat", "IVF2,Flat"])
+def test_keys_and_queries_that_are_no_numbers_are_refused(tmp_path: Path, factory: str) -> None:
+    keys = unit_vectors(40)
+    vectors = write_vectors(tmp_path / "good", keys)
+    index = write_index(tmp_path / "good", vectors, factory)
+    queries = unit_vectors(3, seed=1).astype(np.float32)
+    queries[1, 2] = np.nan
+    with pytest.raises(InputError, match="a query holds NaN"):
+        Searcher(vectors, index).search(queries, 4)
+    keys[7, 3] = np.inf
+    with pytest.raises(InputError, match="1 picture keys hold NaN or infinity"):
+        write_index(tmp_path / "bad", write_vectors(tmp_path / "bad", keys), factory)
+    assert not (tmp_path / "bad/exact.faiss").exists()
+
+
+def test_no_pictures_are_no_index(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there are no pictures to search"):
+        write_index(tmp_path, write_vectors(tmp_path, unit_vectors(0)))
 
 
 def test_a_damaged_index_is_not_handed_to_faiss(tmp_path: Path) -> None:

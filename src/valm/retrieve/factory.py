@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from valm.config.retrieve import Index
 from valm.core.logs import logger
 from valm.core.seeding import derive_seed, numpy_generator
-from valm.errors import ConfigError
+from valm.errors import ConfigError, InputError
 from valm.retrieve.keys import PictureKeys
 
 # faiss asks for this many training vectors a centroid before it trusts them.
@@ -38,25 +38,47 @@ def make_index(settings: Index, keys: PictureKeys, seed: int) -> faiss.Index:
 
     Raises:
         ConfigError: The factory string is no factory string, or asks for more than the keys hold.
+        InputError: There are no keys, or one has a component that is no finite number.
     """
     rows = len(keys)
+    if rows == 0:
+        raise InputError(
+            "there are no pictures to search", where=_key(settings),
+            cure="give the study pictures, or take fewer back",
+        )  # fmt: skip
     trained_on = _training_rows(settings, rows, seed)
     index = empty_index(settings, keys.width)
     _check_enough(index, settings, rows if isinstance(trained_on, slice) else len(trained_on))
     _prepare_training(index, derive_seed(seed, "index", settings.name) % 2**31)
     if not index.is_trained:
-        index.train(keys.rows(trained_on))
+        index.train(_finite(keys.rows(trained_on), settings))
     if keys.ids is not None:
         index = faiss.IndexIDMap2(index)
     for first in range(0, rows, BLOCK_ROWS):
         block = slice(first, first + BLOCK_ROWS)
+        rows_of_block = _finite(keys.rows(block), settings, first)
         if keys.ids is None:
-            index.add(keys.rows(block))
+            index.add(rows_of_block)
         else:
-            index.add_with_ids(keys.rows(block), keys.ids[block])
+            index.add_with_ids(rows_of_block, keys.ids[block])
     if (lists := inverted_lists(index)) is not None:
         lists.nprobe = min(settings.nprobe, lists.nlist)
     return index
+
+
+def _finite(
+    keys: NDArray[np.float32], settings: Index, first: int | None = None
+) -> NDArray[np.float32]:
+    """The keys, if they are numbers: k-means and every search with others would end in nonsense."""
+    wrong = np.flatnonzero(~np.isfinite(keys).all(axis=1))
+    if len(wrong):
+        where = "" if first is None else f", the first is the {first + int(wrong[0]) + 1:,}th"
+        raise InputError(
+            f"{len(wrong):,} picture keys hold NaN or infinity{where}",
+            where=f"{_key(settings)} (keys.npy)",
+            cure="embed the pictures again; if it stays, the encoder's weights are broken",
+        )
+    return keys
 
 
 def inverted_lists(index: faiss.Index) -> Any | None:

@@ -2,7 +2,8 @@
 
 An index is a file and nprobe is part of it, so the index that was measured is the one that is used.
 Flat is exact search: faiss multiplies blocks of queries with blocks of keys and keeps the best K, at
-the speed of the matrix product (4,634 keys of width 192: 12 µs a query on one thread).
+the speed of the matrix product (50,000 keys of width 192: 208 µs a query on one thread; torch's matmul
+and topk, block by block, take 1.45 times that).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from valm.core.atomic import atomic_path
 from valm.core.job import Job
 from valm.core.logs import logger
 from valm.core.manifest import Manifest, read_manifest, verify_files
-from valm.errors import IntegrityError
+from valm.errors import InputError, IntegrityError
 from valm.ingest.retracted import retracted_ids
 from valm.retrieve.factory import bytes_per_vector, inverted_lists, make_index
 from valm.retrieve.keys import open_keys
@@ -114,7 +115,15 @@ class Searcher:
             Picture ids int32 [n, K], scores float32 [n, K] (inner products, or squared distances with
             a minus), and a mask bool [n, K] that is False where nothing was found (fewer pictures than
             K, or empty lists): there the id is -1, which is no row, and the score 0.
+
+        Raises:
+            InputError: A query is no vector of finite numbers.
         """
+        if not np.isfinite(keys).all():
+            raise InputError(
+                "a query holds NaN or infinity",
+                cure="make the encoder again; if it stays, its training has diverged",
+            )
         distinct, same = _distinct(keys)
         found = np.empty((len(distinct), top_k), np.int64)
         scores = np.empty((len(distinct), top_k), np.float32)
