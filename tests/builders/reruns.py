@@ -126,6 +126,9 @@ KEYS: dict[str, Change] = {
     "ingest.text.params": Change({"drawn_sentences": {}}, TEXT),
     "ingest.text.colour_notes.share": Change(0.2, TOKENS),
     "ingest.text.documents": Change("lines", TOKENIZER),
+    "ingest.text.decontaminate": Change(
+        "report", {"list_phrases", "measure_overlap"} | REPORT, other_jobs=True
+    ),
     "ingest.text.split.valid_fraction": Change(0.1, TOKENIZER),
     "ingest.text.split.test_fraction": Change(0.1, TOKENIZER),
     "ingest.tokenizer.kind": Change("clip", TOKENIZER),

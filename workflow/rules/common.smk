@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(workflow.basedir).parent / "src"))
 from valm.cli.needs import (
     FEATURE_NETWORK,
     check_source_params,
+    compared_tasks,
     data_folder,
     given_files,
     optional_sources,
@@ -120,6 +121,18 @@ def shard_inputs(wildcards):
         return {}
     download = rules.download_pictures.output
     return {"downloaded": download.manifest, "downloaded_data": ancient(download.data)}
+
+
+def phrases_to_remove():
+    """The phrases of which training text is cleared, if it is."""
+    if STUDY.ingest.text.decontaminate != "remove":
+        return []
+    return expand(rules.list_phrases.output.manifest, task=compared_tasks(STUDY))
+
+
+def overlap_report():
+    """What the training text shares with the evaluation sets, if a study asks."""
+    return [rules.measure_overlap.output.manifest] if compared_tasks(STUDY) else []
 
 
 def text_source_inputs(wildcards):

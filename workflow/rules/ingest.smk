@@ -286,12 +286,42 @@ rule train_tokenizer:
         " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
 
 
+rule list_phrases:
+    input:
+        raw=lambda wildcards: raw_manifests("evaluate.tasks", wildcards.task),
+    output:
+        manifest="<results>/ingest/phrases/{task}.manifest.json",
+        data=[
+            "<results>/ingest/phrases/{task}.hashes.npy",
+            "<results>/ingest/phrases/{task}.items.npy",
+        ],
+    params:
+        section=section("list-phrases"),
+        code=code("list-phrases"),
+        raw=each("--raw", "raw"),
+    log:
+        "<logs>/list_phrases/{task}.log",
+    benchmark:
+        "<benchmarks>/list_phrases/{task}.tsv"
+    conda:
+        "../../envs/ingest.yaml"
+    message:
+        "Listing the phrases of {wildcards.task}"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    shell:
+        "python -m valm list-phrases --task {wildcards.task} {params.raw} --output {output.manifest}"
+        " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
+
+
 rule write_tokens:
     input:
         text=expand(rules.write_text.output.manifest, source=text_sources(STUDY)),
         text_data=ancient(expand(rules.write_text.output.data, source=text_sources(STUDY))),
         tokenizer=rules.train_tokenizer.output.manifest,
         tokenizer_data=ancient(rules.train_tokenizer.output.data),
+        phrases=phrases_to_remove(),
     output:
         manifest="<results>/ingest/tokens/tokens.manifest.json",
         data=expand(
@@ -303,6 +333,7 @@ rule write_tokens:
         section=section("write-tokens"),
         code=code("write-tokens"),
         text=each("--text", "text"),
+        phrases=each("--phrases", "phrases"),
     log:
         "<logs>/write_tokens.log",
     benchmark:
@@ -315,8 +346,40 @@ rule write_tokens:
     resources:
         mem_mb=2000,
     shell:
-        "python -m valm write-tokens {params.text} --tokenizer {input.tokenizer}"
+        "python -m valm write-tokens {params.text} --tokenizer {input.tokenizer} {params.phrases}"
         " --output {output.manifest}"
+        " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
+
+
+rule measure_overlap:
+    input:
+        tokens=rules.write_tokens.output.manifest,
+        tokens_data=ancient(rules.write_tokens.output.data),
+        tokenizer=rules.train_tokenizer.output.manifest,
+        tokenizer_data=ancient(rules.train_tokenizer.output.data),
+        phrases=expand(rules.list_phrases.output.manifest, task=compared_tasks(STUDY)),
+        phrases_data=ancient(expand(rules.list_phrases.output.data, task=compared_tasks(STUDY))),
+    output:
+        manifest="<results>/ingest/tokens/overlap.manifest.json",
+        data=["<results>/ingest/tokens/overlap.json"],
+    params:
+        section=section("measure-overlap"),
+        code=code("measure-overlap"),
+        phrases=each("--phrases", "phrases"),
+    log:
+        "<logs>/measure_overlap.log",
+    benchmark:
+        "<benchmarks>/measure_overlap.tsv"
+    conda:
+        "../../envs/ingest.yaml"
+    message:
+        "Comparing the training text with the evaluation sets"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    shell:
+        "python -m valm measure-overlap --tokens {input.tokens} --tokenizer {input.tokenizer}"
+        " {params.phrases} --output {output.manifest}"
         " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
 
 
@@ -329,3 +392,4 @@ rule ingest:
         rules.list_pictures.output.manifest,
         rules.list_retracted.output.manifest,
         rules.write_tokens.output.manifest,
+        overlap_report(),

@@ -10,6 +10,7 @@ import typer
 from valm.cli.job_options import JobOptions, add_verb
 
 Texts = Annotated[list[Path], typer.Option(help="Manifests of the text sources.")]
+Phrases = Annotated[list[Path] | None, typer.Option(help="Manifests of evaluation sets' phrases.")]
 Output = Annotated[Path, typer.Option(help="Manifest to write.")]
 
 
@@ -46,12 +47,45 @@ def write_tokens(
     text: Texts,
     tokenizer: Annotated[Path, typer.Option(help="Manifest of the tokenizer.")],
     output: Output,
+    phrases: Phrases = None,
 ) -> None:
     """Split, draw, shuffle and encode the documents into token streams."""
     from valm.ingest.tokens import write_tokens as run
 
     job = options.open_job()
-    run(job, text=text, tokenizer=tokenizer, output=output)
+    run(job, text=text, tokenizer=tokenizer, output=output, phrases=phrases or [])
+
+
+def list_phrases(
+    options: JobOptions,
+    task: Annotated[str, typer.Option(help="Name of the task.")],
+    output: Output,
+    raw: Annotated[list[Path] | None, typer.Option(help="Manifests of its raw files.")] = None,
+) -> None:
+    """List the phrases of 13 words of an evaluation set."""
+    from valm.evaluate.definitions import TASKS
+    from valm.evaluate.prepare import raw_files
+    from valm.evaluate.task_texts import task_texts
+    from valm.ingest.phrases import list_phrases as run
+
+    job = options.open_job(task=task)
+    files, reason = raw_files(raw or [])
+    texts = iter(()) if reason else task_texts(TASKS.get(task), files)
+    run(job, task=task, texts=texts, reason=reason, raw=raw or [], output=output)
+
+
+def measure_overlap(
+    options: JobOptions,
+    tokens: Annotated[Path, typer.Option(help="Manifest of the token streams.")],
+    tokenizer: Annotated[Path, typer.Option(help="Manifest of the tokenizer.")],
+    output: Output,
+    phrases: Phrases = None,
+) -> None:
+    """Count what the training text shares with each evaluation set."""
+    from valm.ingest.overlap import measure_overlap as run
+
+    job = options.open_job()
+    run(job, tokens=tokens, tokenizer=tokenizer, phrases=phrases or [], output=output)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -59,3 +93,5 @@ def add_to(app: typer.Typer) -> None:
     add_verb(app, write_text)
     add_verb(app, train_tokenizer)
     add_verb(app, write_tokens)
+    add_verb(app, list_phrases)
+    add_verb(app, measure_overlap)

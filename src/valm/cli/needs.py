@@ -13,6 +13,8 @@ from valm.cli.registries import REGISTRIES
 from valm.config.base import Settings
 from valm.config.source_params import source_params
 from valm.config.study import DEFAULT_STUDY, Study
+from valm.evaluate.definitions import TASKS
+from valm.evaluate.task_texts import has_own_texts
 from valm.ingest.picture_sources import PICTURE_SOURCES
 
 DATA, OPTIONAL_DATA = "data", "data_optional"
@@ -85,6 +87,14 @@ def planned_shards(study: Study) -> dict[str, tuple[int, bool]]:
             params = params_of(study, "ingest.pictures.sources", name)
             planned[name] = (shards.count(params), shards.downloads(params))
     return planned
+
+
+def compared_tasks(study: Study) -> list[str]:
+    """The tasks whose texts the training text is compared with, if it is."""
+    if study.ingest.text.decontaminate == "off":
+        return []
+    tasks = [*study.evaluate.tasks, *study.evaluate.optional_tasks]
+    return [name for name in tasks if has_own_texts(TASKS.get(name))]
 
 
 def side_by_side(registry: str, name: str) -> int:

@@ -62,6 +62,7 @@ USED: dict[str, Callable[[Section, Choices], Names]] = {
     "write-pictures": lambda _, choices: [("ingest.pictures.sources", str(choices["source"]))],
     "write-picture-shard": lambda _, choices: [("ingest.pictures.sources", str(choices["source"]))],
     "write-text": lambda _, choices: [("ingest.text.sources", str(choices["source"]))],
+    "list-phrases": lambda _, choices: [("evaluate.tasks", str(choices["task"]))],
     "make-encoder": lambda section, _: [("embed.encoder", section["embed.encoder"]["name"])],
     "train-model": lambda section, _: _variant(section),
     "prepare-task": lambda _, choices: [("evaluate.tasks", str(choices["task"]))],

@@ -100,6 +100,11 @@ class Text(Settings):
         description="Where a text ends: 'blank_lines'; or 'lines', a blank one too, and blocks of"
         " 1,000 lines are split and shuffled (official).",
     )
+    decontaminate: Literal["off", "report", "remove"] = Field(
+        "off",
+        description="Training documents that share 13 words in a row with an evaluation set: 'report'"
+        " counts them, 'remove' leaves them out and counts what is left.",
+    )
 
 
 class Tokenizer(Settings):

@@ -60,6 +60,8 @@ VERBS: dict[str, Verb] = {
         ),
     ),
     "write-tokens": Verb("ingest", "valm.ingest.tokens", ("ingest.text", "seed")),
+    "list-phrases": Verb("ingest", "valm.ingest.phrases"),
+    "measure-overlap": Verb("ingest", "valm.ingest.overlap"),
     "extract-features": Verb("embed", "valm.embed.features", ("embed.features",)),
     "make-encoder": Verb("embed", "valm.embed.make", ("embed.encoder", "seed")),
     "embed-pictures": Verb("embed", "valm.embed.pictures", ()),
@@ -136,7 +138,7 @@ VERBS: dict[str, Verb] = {
 # Verbs whose rules run on request only, or for what a study may list: the default study does without.
 ON_REQUEST = (
     "score-cell", "evaluate-baseline",
-    "list-urls", "download-pictures", "write-picture-shard", "gather-pictures",
+    "list-urls", "download-pictures", "write-picture-shard", "gather-pictures", "list-phrases", "measure-overlap",
 )  # fmt: skip
 
 # The variable by which the workflow hands all its jobs the keys that are read aside, as JSON.
@@ -199,6 +201,13 @@ def section_for(study: Study, verb: str, **choices: str | int) -> dict[str, Any]
             {key: value for key, value in entry.items() if key != "recall_floor"}
             for entry in section["retrieve.indices"]
         ]
+    if verb == "write-tokens":
+        # What sources are given, and the phrases that are left out, come to it as inputs.
+        section["ingest.text"] = {
+            key: value
+            for key, value in section["ingest.text"].items()
+            if key not in ("params", "decontaminate")
+        }
     for path, chooser in BY_PLUGIN.items():
         if path in section and chooser in choices:
             own = section[path].items()

@@ -47,7 +47,7 @@ def prepare_task(
     """
     plugin = _reading(TASKS.get(task), task, job.value("evaluate.words", dict[str, int | None]))
     parents = [*raw, tokenizer, tokens]
-    files, reason = _raw_files(raw)
+    files, reason = raw_files(raw)
     facts: dict[str, Any] = {
         "task": task,
         "status": UNAVAILABLE if reason else MEASURED,
@@ -81,7 +81,7 @@ def _reading(plugin: Task, name: str, words: Mapping[str, int | None]) -> Task:
     return plugin.reading(words[name])
 
 
-def _raw_files(manifests: Sequence[Path]) -> tuple[dict[str, Path], str | None]:
+def raw_files(manifests: Sequence[Path]) -> tuple[dict[str, Path], str | None]:
     """The raw files by name, and why one of them is missing."""
     files: dict[str, Path] = {}
     for manifest in manifests:

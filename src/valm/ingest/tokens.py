@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import islice
 from pathlib import Path
@@ -35,6 +35,7 @@ from valm.ingest.corpus import (
     draw_documents,
     survey,
 )
+from valm.ingest.phrases import all_phrases, shares_a_phrase
 from valm.ingest.tokenizer import Tokenizer, load_tokenizer
 
 KIND = "tokens"
@@ -107,13 +108,22 @@ class Encoded:
         return self.ids[self.start[number] : self.start[number] + self.length[number]]
 
 
-def write_tokens(job: Job, *, text: Sequence[Path], tokenizer: Path, output: Path) -> None:
+def write_tokens(
+    job: Job,
+    *,
+    text: Sequence[Path],
+    tokenizer: Path,
+    output: Path,
+    phrases: Sequence[Path] = (),
+) -> None:
     """Write ``{split}.bin``, ``{split}.documents.npy`` and ``{split}.sources.npy`` for each split.
 
     Args:
         text: Manifests of the text sources, colour notes among them.
         tokenizer: The tokenizer's manifest.
         output: ``tokens.manifest.json``.
+        phrases: Manifests of evaluation sets' phrases; a document of the training split that has one
+            of them is left out.
 
     Raises:
         ConfigError: A text source is not one of the configuration's.
@@ -121,7 +131,9 @@ def write_tokens(job: Job, *, text: Sequence[Path], tokenizer: Path, output: Pat
     settings = job.settings("ingest.text", Text)
     vocabulary = load_tokenizer(tokenizer)
     corpus = survey(text, settings.split, settings.documents)
-    parents = [*text, tokenizer]
+    parents = [*text, tokenizer, *phrases]
+    contaminated = _contaminated(corpus, phrases)
+    corpus = replace(corpus, unique=corpus.unique & ~contaminated)
     with job.work(parents) as work:
         scratch = work / "documents.bin"
         caps = _caps(corpus, settings)
@@ -150,10 +162,21 @@ def write_tokens(job: Job, *, text: Sequence[Path], tokenizer: Path, output: Pat
                 "sources": corpus.names,
                 "splits": splits,
                 "colour_notes": _note_shares(corpus, encoded, drawn, notes) | {"wanted": share},
-            },
+            }
+            | ({"decontaminated": int(contaminated.sum())} if phrases else {}),
         )
         scratch.unlink()
     logger.info("%s training tokens", f"{splits['train']['tokens']:,}")
+
+
+def _contaminated(corpus: Corpus, manifests: Sequence[Path]) -> NDArray[np.bool_]:
+    """Whether each document is of the training split and has a phrase of an evaluation set."""
+    found = np.zeros(len(corpus.draw), bool)
+    if manifests:
+        phrases = all_phrases(manifests)
+        for number, text in corpus.read(corpus.unique & (corpus.split == SPLITS.index("train"))):
+            found[number] = shares_a_phrase(text, phrases)
+    return found
 
 
 def _caps(corpus: Corpus, settings: Text) -> dict[str, int | None]:
