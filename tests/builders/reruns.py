@@ -137,7 +137,7 @@ KEYS: dict[str, Change] = {
     "ingest.tokenizer.vocabulary_size": Change(700, TOKENIZER),
     "embed.features.side_pixels": Change(32, FEATURES),
     "embed.features.precision": Change("float32", FEATURES),
-    "embed.encoder.name": Change("open_clip", ENCODER, other_jobs=True),
+    "embed.encoder.name": Change("open_clip", ENCODER),
     "embed.encoder.params": Change({"hidden_width": 32}, ENCODER),
     "retrieve.presets": Change(
         [FIXED, FIXED | {"name": "parity"}], {"find_neighbours"} | RECALL, other_jobs=True

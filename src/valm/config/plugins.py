@@ -76,6 +76,7 @@ def check_plugins(study: Study, registries: Mapping[str, Registry[object]]) -> S
     for preset in study.retrieve.presets:
         _check_chunks(study, preset)
     _check_initial_vocabulary(study)
+    _check_encoders_vocabulary(study)
     return study
 
 
@@ -101,6 +102,17 @@ def _check_initial_vocabulary(study: Study) -> None:
             f" is of the kind {kind!r}",
             where="models.trunk.init_from",
             cure=f"set ingest.tokenizer to {{kind: hub, checkpoint: {start.checkpoint}}}",
+        )
+
+
+def _check_encoders_vocabulary(study: Study) -> None:
+    """An open_clip model reads CLIP's vocabulary; said before anything is embedded."""
+    kind = study.ingest.tokenizer.kind
+    if study.embed.encoder.name == "open_clip" and not kind.startswith("clip"):
+        raise ConfigError(
+            f"the encoder open_clip reads CLIP's vocabulary, the study's is of the kind {kind!r}",
+            where="ingest.tokenizer.kind",
+            cure="set it to clip or clip_fairseq, or choose another encoder",
         )
 
 

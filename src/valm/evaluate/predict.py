@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
+from numpy.typing import NDArray
 
 from valm.config.models import Variant
 from valm.core.atomic import atomic_path
@@ -27,7 +28,7 @@ from valm.evaluate.prepared import MEASURED, NOT_ASKED, Requests, read_requests
 from valm.evaluate.reading import Speaker
 from valm.models.language_model import LanguageModel
 from valm.models.objective import OBJECTIVES
-from valm.train.saved_model import load_model
+from valm.train.saved_model import check_fits, load_model
 
 KIND = "predictions"
 OWN = "own"  # the pictures that a model was trained with
@@ -117,7 +118,11 @@ def answers_of_models(
     job: Job, model: str, request: Path, models: Sequence[Path], shown: Shown | None
 ) -> pl.DataFrame:
     """What each of a variant's models says to each request under each control, a row each."""
-    asked = Asked(*read_requests(request), read_manifest(request).facts["definitions"])
+    facts = read_manifest(request).facts
+    width = None if shown is None else _values(shown).shape[1]
+    for path in models:
+        check_fits(path, int(facts["vocabulary_size"]), width)
+    asked = Asked(*read_requests(request), facts["definitions"])
     (variant,) = job.value("models.variants", list[Variant])
     controls = _controls(job, variant, shown)
     jobs = [(path, control) for path in models for control in controls]
@@ -183,11 +188,19 @@ def _reader(
     """The model with its pictures; of a table of any size only the rows that are given are read."""
     if shown is None:
         return Reader(model, None, torch.empty(0, 0))
-    values = np.load(shown.vectors.with_name("values.npy"), mmap_mode="r", allow_pickle=False)
+    values = _values(shown)
     found = TaskPictures.read(shown.pictures)
     ids = (found.own if control == ORACLE else found.ids)[:, : variant.top_k]
     pictures = variant.pictures if control == OWN else control
     return Reader.shown(model, pictures, ids, found.values, values, job.seed)
+
+
+def _values(shown: Shown) -> NDArray[np.float16]:
+    """The values of all pictures, mapped, [N, V]."""
+    values: NDArray[np.float16] = np.load(
+        shown.vectors.with_name("values.npy"), mmap_mode="r", allow_pickle=False
+    )
+    return values
 
 
 def passage_rows(reader: Speaker, asked: Asked, context: int) -> Iterator[pl.DataFrame]:

@@ -66,6 +66,7 @@ def prepare_task(
     facts |= {
         "choices": list(plugin.choices) if isinstance(plugin, ChoiceTask) else [],
         "tokens": len(requests.tokens),
+        "vocabulary_size": words.vocabulary_size,
         "items": len({row["item"] for row in items} - {""}),
     }
     job.finish(output, kind=KIND, rows=len(requests), files=written, parents=parents, facts=facts)

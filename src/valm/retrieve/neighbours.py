@@ -24,12 +24,13 @@ from valm.core.job import Job
 from valm.core.manifest import read_manifest
 from valm.core.progress import Tracker
 from valm.embed.encoder import Encoder, load_encoder
-from valm.errors import IntegrityError
+from valm.errors import InputError, IntegrityError
 from valm.ingest.tokens import TokenStream
 from valm.retrieve.index import Searcher
 from valm.retrieve.queries import BLOCK_TOKENS, States, queried_texts, token_states
 
 KIND = "neighbours"
+TOKENIZER = "tokenizer.manifest.json"
 COLUMNS = ("ids", "scores", "mask", "values")
 
 
@@ -129,7 +130,9 @@ def find_neighbours(
     Raises:
         ConfigError: A query window is longer than the encoder can read.
         IntegrityError: Index and vectors do not belong together.
+        InputError: Encoder and tokens are of different vocabularies.
     """
+    _check_vocabulary(encoder, tokens)
     (preset,) = job.value("retrieve.presets", list[Preset])
     query, top_k = preset.query, job.value("retrieve.top_k", int)
     stream = TokenStream.open(tokens, split)
@@ -157,6 +160,21 @@ def find_neighbours(
             | _coverage(Neighbours(**table.columns), searcher),
         )
         table.remove()
+
+
+def _check_vocabulary(encoder: Path, tokens: Path) -> None:
+    """Both state the tokenizer that they were made with, as a parent."""
+    made_with = []
+    for path in (encoder, tokens):
+        parents = read_manifest(path).parents.items()
+        made_with.append([digest for name, digest in parents if TOKENIZER in name])
+    read, written = made_with
+    if read and written and read != written:
+        raise InputError(
+            f"the encoder reads another vocabulary than {tokens} is written in",
+            where=encoder,
+            cure="name the encoder and the tokens of one study",
+        )
 
 
 def layout(top_k: int, value_width: int) -> dict[str, tuple[int, DTypeLike]]:

@@ -91,6 +91,13 @@ def open_inputs(
                     where=manifest,
                     cure="run the study again: the neighbours belong to another stream",
                 )
+            if given.values is not None and given.values.shape[-1] != values.shape[1]:
+                raise InputError(
+                    f"the text states of {split} have {given.values.shape[-1]} values, the pictures"
+                    f" {values.shape[1]}",
+                    where=manifest,
+                    cure="run the study again: they are of another encoder",
+                )
         blocks[split] = Blocks(stream, context_tokens, given, table)
         if not len(blocks[split]):
             raise InputError(
@@ -115,13 +122,18 @@ def open_given(manifest: Path, split: str, variant: Variant, table_rows: int, se
     """What a variant's picture control gives to every token of a split.
 
     Raises:
-        InputError: The table holds fewer pictures a token than the variant reads.
+        InputError: A table is missing, or holds fewer pictures a token than the variant reads.
     """
     read_manifest(manifest, "neighbours")
-    ids, values = (
-        np.load(manifest.with_name(f"{split}.{column}.npy"), mmap_mode="r", allow_pickle=False)
-        for column in ("ids", "values")
-    )
+    files = [manifest.with_name(f"{split}.{column}.npy") for column in ("ids", "values")]
+    for file in files:
+        if not file.is_file():
+            raise InputError(
+                f"{variant.name!r} reads pictures, and a table of neighbours is missing",
+                where=file,
+                cure=f"delete {manifest} and run the study again",
+            )
+    ids, values = (np.load(file, mmap_mode="r", allow_pickle=False) for file in files)
     if variant.top_k is not None and variant.top_k > ids.shape[1]:
         raise InputError(
             f"{variant.name!r} reads {variant.top_k} pictures a token, the table holds"

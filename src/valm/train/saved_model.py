@@ -10,6 +10,7 @@ import safetensors.torch
 
 from valm.core.atomic import atomic_path, write_json
 from valm.core.manifest import read_manifest, verify_files
+from valm.errors import InputError
 from valm.models.fusion import make_fusion
 from valm.models.language_model import LanguageModel
 from valm.models.trunk import TrunkConfig
@@ -29,6 +30,31 @@ def save_model(folder: Path, model: LanguageModel, description: dict[str, Any]) 
         safetensors.torch.save_file(weights, part)
     write_json(folder / DESCRIPTION, description | {"model": model.description()})
     return [folder / WEIGHTS, folder / DESCRIPTION]
+
+
+def check_fits(manifest: Path, vocabulary_size: int, value_width: int | None = None) -> None:
+    """Refuse a model of another vocabulary or other vectors, from its description alone.
+
+    Args:
+        manifest: The model's.
+        vocabulary_size: Of the tokens that it will read.
+        value_width: Of the picture vectors that it will be given; None: of none.
+
+    Raises:
+        InputError: Naming both sizes.
+    """
+    read_manifest(manifest, KIND)
+    sizes = json.loads((manifest.parent / DESCRIPTION).read_text(encoding="utf-8"))["model"]
+    pairs = [("token ids", sizes["vocabulary_size"], vocabulary_size)]
+    if value_width is not None and sizes["value_width"]:
+        pairs.append(("values of a picture", sizes["value_width"], value_width))
+    for what, known, given in pairs:
+        if known != given:
+            raise InputError(
+                f"the model knows {known:,} {what}, it is given {given:,}",
+                where=manifest,
+                cure="name the model and the inputs of one study, or run the study again",
+            )
 
 
 def load_model(manifest: Path) -> tuple[LanguageModel, dict[str, Any]]:
