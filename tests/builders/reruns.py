@@ -22,7 +22,7 @@ INDICES = {"build_index"} | LOOKING_UP
 VECTORS = {"embed_pictures"} | INDICES
 ENCODER = {"make_encoder"} | VECTORS
 FEATURES = {"extract_features"} | ENCODER
-TOKENS = {"write_tokens", "prepare_task"} | ENCODER
+TOKENS = {"write_tokens", "prepare_task", "audit_leakage"} | ENCODER
 TOKENIZER = {"train_tokenizer"} | TOKENS
 TEXT = {"write_text"} | TOKENIZER
 PICTURE_LIST = {"list_pictures", "list_retracted"} | FEATURES | TEXT
@@ -210,10 +210,10 @@ KEYS: dict[str, Change] = {
         ["shape"], SCORES, other_jobs=True
     ),
     "evaluate.optional_tasks": Change(
-        ["size"], {"prepare_task", "illustrate_task"} | ANSWERS, other_jobs=True
+        ["size"], {"prepare_task", "audit_leakage", "illustrate_task"} | ANSWERS, other_jobs=True
     ),
-    "evaluate.samples": Change({"shape": 5}, {"prepare_task", "illustrate_task"} | ANSWERS),
-    "evaluate.words": Change({"shape": 5}, {"prepare_task", "illustrate_task"} | ANSWERS),
+    "evaluate.samples": Change({"shape": 5}, {"prepare_task", "audit_leakage", "illustrate_task"} | ANSWERS),
+    "evaluate.words": Change({"shape": 5}, {"prepare_task", "audit_leakage", "illustrate_task"} | ANSWERS),
     "evaluate.controls": Change(["permuted", "zero"], ANSWERS | VIEWER),
     "evaluate.baselines": Change([BERT], {"evaluate_baseline"} | SCORES, other_jobs=True),
     **dict(
@@ -264,7 +264,7 @@ MODULES: dict[str, set[str]] = {
     "valm.models.fusions.joint": MODELS,
     "valm.train.optimiser": MODELS,
     "valm.train.saved_model": MODELS,
-    "valm.evaluate.tasks.shape": {"prepare_task", "illustrate_task"} | ANSWERS,
+    "valm.evaluate.tasks.shape": {"prepare_task", "audit_leakage", "illustrate_task"} | ANSWERS,
     "valm.evaluate.illustrate": {"illustrate_task"} | ANSWERS | SIGHTS | VIEWER,
     "valm.evaluate.answering": ANSWERS | SIGHTS | VIEWER,
     "valm.evaluate.sights": SIGHTS,

@@ -67,6 +67,37 @@ rule illustrate_task:
         " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
 
 
+rule audit_leakage:
+    input:
+        requests=expand(rules.prepare_task.output.manifest, task=task_names()),
+        pictures=rules.list_pictures.output.manifest,
+        pictures_data=ancient(rules.list_pictures.output.data),
+        tokens=rules.write_tokens.output.manifest,
+        tokens_data=ancient(rules.write_tokens.output.data),
+    output:
+        manifest="<results>/evaluate/leakage.manifest.json",
+        data=["<results>/evaluate/leakage.json"],
+    params:
+        section=section("audit-leakage"),
+        code=code("audit-leakage"),
+        requests=each("--requests", "requests"),
+    log:
+        "<logs>/audit_leakage.log",
+    benchmark:
+        "<benchmarks>/audit_leakage.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    message:
+        "Looking for the evaluation in captions and training text"
+    threads: 1
+    resources:
+        mem_mb=3000,
+    shell:
+        "python -m valm audit-leakage {params.requests} --pictures {input.pictures}"
+        " --tokens {input.tokens} --output {output.manifest}"
+        " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
+
+
 rule evaluate_model:
     input:
         unpack(shown_inputs),
@@ -266,4 +297,5 @@ rule evaluate:
     input:
         rules.score_models.output.manifest,
         rules.score_models.output.metrics,
+        rules.audit_leakage.output.manifest,
         rules.look_at_prompts.output.manifest,

@@ -57,6 +57,20 @@ def illustrate_task(
     )  # fmt: skip
 
 
+def audit_leakage(
+    options: JobOptions,
+    requests: Annotated[list[Path], typer.Option(help="Manifests of the prepared tasks.")],
+    pictures: Annotated[Path, typer.Option(help="Manifest of the picture list.")],
+    tokens: Annotated[Path, typer.Option(help="Manifest of the token streams.")],
+    output: Output,
+) -> None:
+    """List captions that state answers, and evaluated texts that are in the training text."""
+    from valm.evaluate.leakage import audit_leakage as run
+
+    job = options.open_job()
+    run(job, requests=requests, pictures=pictures, tokens=tokens, output=output)
+
+
 def evaluate_model(
     options: JobOptions,
     model: Annotated[str, typer.Option(help="Name of the variant.")],
@@ -138,6 +152,7 @@ def add_to(app: typer.Typer) -> None:
     """Register the verbs of this phase."""
     add_verb(app, prepare_task)
     add_verb(app, illustrate_task)
+    add_verb(app, audit_leakage)
     add_verb(app, evaluate_model)
     add_verb(app, look_at_prompts)
     add_verb(app, score_models)

@@ -109,6 +109,7 @@ VERBS: dict[str, Verb] = {
         ),
     ),
     "evaluate-baseline": Verb("evaluate", "valm.evaluate.ask_baseline", ("evaluate.baselines",)),
+    "audit-leakage": Verb("evaluate", "valm.evaluate.leakage"),
     "score-models": Verb("evaluate", "valm.evaluate.score", ("evaluate.statistics", "seed")),
     "score-cell": Verb(
         "evaluate",

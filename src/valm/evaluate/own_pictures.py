@@ -29,12 +29,12 @@ class PicturesByName:
         columns = read_picture_list(pictures).select(["name", "id", "kept"]).to_pydict()
         for name, number, kept in zip(*columns.values(), strict=True):
             if kept and number not in without:
-                for form in _forms(name):
+                for form in forms(name):
                     self._named.setdefault(form, []).append(number)
 
     def of(self, thing: str) -> list[int]:
         """Ids of the pictures whose name is the thing's, in order."""
-        found = {number for form in _forms(thing) for number in self._named.get(form, [])}
+        found = {number for form in forms(thing) for number in self._named.get(form, [])}
         return sorted(found)
 
 
@@ -67,6 +67,7 @@ def own_pictures(
     return own, len(shown)
 
 
-def _forms(name: str) -> Sequence[str]:
+def forms(name: str) -> Sequence[str]:
+    """A name's words in lower case, in singular and plural; nothing if it has none."""
     words = " ".join(WORD.findall(name.lower()))
     return (words, plural(words)) if words else ()

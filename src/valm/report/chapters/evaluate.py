@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from valm.report.score_tables import (
 )
 from valm.report.sweep_exhibits import sweep_figure, sweep_table
 from valm.report.sweeps import model_aspects, sweeps, swept_scores
+from valm.report.tables import as_text, table
 
 
 def scores_table(results: str | Path) -> Exhibit:
@@ -131,6 +133,34 @@ def counterfactual_numbers(results: str | Path) -> Exhibit:
     if not seen or not any(sight["attention"] for sight in seen["prompts"]):
         return missing("prompts whose pictures were exchanged")
     return counterfactual_table(seen["prompts"], seen["words"])
+
+
+def leakage(results: str | Path) -> Exhibit:
+    """What of each task the captions and the training text give away."""
+    study = Results(Path(results))
+    audit = study.json("evaluate", "leakage.json")
+    if not audit:
+        return missing("audit of captions and training text")
+    stated = Counter(task for task, _ in {(row["task"], row["item"]) for row in audit["captions"]})
+    frame = pl.DataFrame(
+        [
+            {name: row[name] for name in ("task", "items")}
+            | {"captions": stated[row["task"]], "texts": row["found"]}
+            for row in audit["texts"]
+        ]
+    )
+    caption = (
+        "Items of each task, those whose answer the caption of a picture of the base states, and"
+        " those of which a text occurs in the training text, whole or in a stretch of 13 tokens."
+        " Nothing is taken out; evaluate/leakage.json names each."
+    )
+    labels = {
+        "task": "Task", "items": "Items", "captions": "Answer in a caption",
+        "texts": "Text in the training text",
+    }  # fmt: skip
+    shown = as_text(frame, task=str, items=str, captions=str, texts=str)
+    right = ("items", "captions", "texts")
+    return table("leakage", caption, shown, data=frame, labels=labels, right=right)
 
 
 def _shown_pictures(study: Results, seen: Mapping[str, Any]) -> dict[int, Image.Image]:
