@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -74,6 +75,29 @@ def test_it_loads_and_equals_hugging_face(tmp_path: Path, saved: str, fusion: st
     if model.fusion.reads_pictures:
         pictures = Pictures(torch.ones(3, CONTEXT, 2) > 0, vectors=torch.randn(3, CONTEXT, 2, 16))
         assert not torch.allclose(model(ids, pictures), wanted.logits, atol=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_it_equals_hugging_face_at_any_size(tmp_path: Path, seed: int) -> None:
+    """Drawn sizes; saved as OpenAI's own files are, whose masks are no weights."""
+    generator = np.random.default_rng(seed)
+    heads, layers, context = (int(generator.integers(1, top)) for top in (5, 5, 13))
+    width, vocabulary = heads * int(generator.integers(4, 10)), int(generator.integers(20, 90))
+    theirs = hugging_face(
+        n_layer=layers, n_embd=width, n_head=heads, n_positions=context, vocab_size=vocabulary
+    )
+    theirs.transformer.save_pretrained(tmp_path)
+    weights = tmp_path / "model.safetensors"
+    masks = {f"h.{layer}.attn.bias": torch.ones(1, 1, 3, 3) for layer in range(layers)}
+    safetensors.torch.save_file(safetensors.torch.load_file(weights) | masks, weights)
+    model = ours(
+        layers=layers, width=width, heads=heads, context_tokens=context, vocabulary=vocabulary
+    )
+    start_from(model, source(tmp_path))
+    ids = torch.from_numpy(generator.integers(0, vocabulary, (2, context)))
+    with torch.no_grad():
+        wanted = theirs(ids).logits
+    torch.testing.assert_close(model(ids), wanted, atol=1e-5, rtol=1e-5)
 
 
 def test_its_slopes_are_hugging_faces(tmp_path: Path) -> None:
