@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,8 @@ def test_one_process_at_a_time_and_free_after_kill(
     with pytest.raises(BusyError) as caught, work_directory("train-model", "f00d"):
         pass
     assert caught.value.exit_code == 5
+    assert f"process {holder.pid} on {socket.gethostname()}" in caught.value.what
+    assert "wait for it to end" in str(caught.value)
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
     with work_directory("train-model", "f00d") as directory:

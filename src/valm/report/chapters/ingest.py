@@ -12,6 +12,7 @@ from valm.core.manifest import Manifest
 from valm.ingest.picture_list import picture_bytes
 from valm.ingest.retracted import retracted_ids
 from valm.report import provenance
+from valm.report.corpus import caption_figure, web_rows
 from valm.report.exhibits import Exhibit, Passage, missing
 from valm.report.numbers import NOTHING, number, percent, plain, size
 from valm.report.pictures import CaptionedPicture, contact_sheet
@@ -98,6 +99,37 @@ def picture_examples(results: str | Path, count: int = 40) -> Exhibit:
     return contact_sheet(
         [CaptionedPicture(data[row["id"]], row["caption"]) for row in chosen.to_dicts()]
     )
+
+
+def captions(results: str | Path) -> Exhibit:
+    """How long the kept pictures' captions are, and the colours and things that they name."""
+    listed = Results(Path(results)).frame("ingest", "pictures", "list.parquet")
+    kept = [] if listed.is_empty() else listed.filter("kept")["caption"].to_list()
+    return caption_figure(kept) if kept else missing("pictures")
+
+
+def web(results: str | Path) -> Exhibit:
+    """What became of web text, of addresses of pictures, and what training shares with evaluation."""
+    study = Results(Path(results))
+    shards = study.manifests("ingest", "pictures")
+    frame = web_rows(
+        study.manifests("ingest", "text"),
+        {
+            name.removesuffix("/pictures"): made
+            for name, made in shards.items()
+            if name.endswith("/pictures")
+        },
+        study.json("ingest", "tokens", "overlap.json") or [],
+    )
+    if frame.is_empty():
+        return missing("source of web text or downloaded pictures")
+    shown = as_text(frame, source=readable, outcome=plain, count=number, share=percent)
+    caption = (
+        "What became of everything that was read from the web's files and addresses, as shares of what was read; and"
+        " what the training text has in common with the evaluation sets."
+    )
+    labels = {"source": "Source", "outcome": "Outcome", "count": "Count", "share": "Share, %"}
+    return table("web", caption, shown, data=frame, labels=labels, right=("count", "share"))
 
 
 def text(results: str | Path) -> Exhibit:
