@@ -93,13 +93,17 @@ class Known:
         pictures = _manifest(study, "ingest/pictures/list")
         encoder = _manifest(study, "embed/encoder/encoder")
         cost = encoder_cost(study.embed.encoder)
-        width = None if cost is None else cost.width
+        widths: tuple[int | None, int | None] = (None, None)
+        if encoder is not None:
+            widths = int(encoder.facts["key_width"]), int(encoder.facts["value_width"])
+        elif cost is not None:
+            widths = cost.key_width, cost.value_width
         return cls(
             vocabulary=int(tokens.facts["vocabulary_size"]) if tokens else stated,
             tokens=tokens.rows if tokens else capped,
             pictures=pictures.rows if pictures else study.ingest.pictures.expected,
-            key_width=int(encoder.facts["key_width"]) if encoder else width,
-            value_width=int(encoder.facts["value_width"]) if encoder else width,
+            key_width=widths[0],
+            value_width=widths[1],
             encoder=cost,
         )
 
@@ -203,26 +207,25 @@ def _hours(
     trained = {
         model["name"]: _rounded(seen, model["operations_per_token"], speed) for model in models
     }
-    encoder = known.encoder
+    per_picture, per_token = None, None
+    if known.encoder is not None:
+        per_picture, per_token = known.encoder.per_picture, known.encoder.per_token
     queries = {
-        preset.name: _rounded(
-            known.tokens,
-            None if encoder is None else encoder.per_token * _readings(preset.query),
-            speed,
-        )
+        preset.name: _rounded(known.tokens, per_token, speed, _readings(preset.query))
         for preset in study.retrieve.presets
     }
-    per_picture = None if encoder is None else encoder.per_picture
     embedding = _rounded(known.pictures, per_picture, speed)
     parts = [*trained.values(), *queries.values(), embedding]
     total = None if None in parts else round(sum(part for part in parts if part is not None))
     return {"train": trained, "embed": embedding, "queries": queries, "all": total}
 
 
-def _rounded(count: int | None, operations: float | None, speed: float) -> float | None:
+def _rounded(
+    count: int | None, operations: float | None, speed: float, times: float = 1
+) -> float | None:
     if count is None or operations is None:
         return None
-    return round(count * operations / speed / HOUR, 1)
+    return round(count * operations * times / speed / HOUR, 1)
 
 
 def _readings(query: Query) -> float:

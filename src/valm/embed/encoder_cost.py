@@ -1,4 +1,4 @@
-"""What an encoder that is given will cost: its widths and its work, from its name, without its weights."""
+"""What an encoder will be: its widths and, of one that is given, its work; without its weights."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from valm.config.base import Plugin
+from valm.embed.encoder import encoder_params
 
 
 @dataclass(frozen=True)
@@ -17,20 +18,32 @@ class EncoderCost:
     """Widths, and floating-point operations of matrix products and convolutions.
 
     Attributes:
-        width: Of keys and of values.
-        per_picture: Operations for a picture.
-        per_token: Operations for a token of a text that fills the context.
+        key_width: Of keys.
+        value_width: Of values.
+        per_picture: Operations for a picture; None: not counted.
+        per_token: Operations for a token of a text that fills the context; None: not counted.
     """
 
-    width: int
-    per_picture: float
-    per_token: float
+    key_width: int
+    value_width: int
+    per_picture: float | None = None
+    per_token: float | None = None
 
 
 def encoder_cost(encoder: Plugin) -> EncoderCost | None:
-    """The cost of an open_clip model; None for an encoder that the study trains itself."""
-    if encoder.name != "open_clip":
-        return None
+    """The cost of an encoder; None for one of which only making it will tell.
+
+    Raises:
+        ConfigError: A parameter is wrong.
+    """
+    if encoder.name == "two_tower":
+        params = encoder_params(encoder.name, encoder.params)
+        return EncoderCost(params.key_width, params.values.width)  # type: ignore[attr-defined]
+    return _open_clip_cost(encoder) if encoder.name == "open_clip" else None
+
+
+def _open_clip_cost(encoder: Plugin) -> EncoderCost:
+    """Counted on a model that holds no numbers: a picture, and a text that fills the context."""
     import open_clip
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -56,4 +69,5 @@ def encoder_cost(encoder: Plugin) -> EncoderCost | None:
             with FlopCounterMode(display=False) as counter:
                 encode(inputs)
             counts.append(float(counter.get_total_flops()))
-    return EncoderCost(int(config["embed_dim"]), counts[0], counts[1] / context)
+    width = int(config["embed_dim"])
+    return EncoderCost(width, width, counts[0], counts[1] / context)
