@@ -1,8 +1,9 @@
-"""Which modules do a phase's work, its plug-ins among them, and which packages they import."""
+"""Which modules do a phase's work, its plug-ins among them, and which packages an environment's jobs import."""
 
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -11,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import grimp
+from builders.checkout import ROOT
 from packaging.utils import canonicalize_name
 
 from valm.cli.registries import REGISTRIES
@@ -34,15 +36,33 @@ COMMAND_LINE = ("valm.cli.job_options", "valm.cli.registries")
 def roots(phase: str) -> list[str]:
     """The modules of a phase's verbs, and of all plug-ins that they may use."""
     verbs = [verb.module for verb in VERBS.values() if verb.phase == phase]
+    return verbs + _plugins(phase)
+
+
+def _plugins(phase: str) -> list[str]:
     registries = [REGISTRIES[key] for key in PLUGINS[phase]]
-    return verbs + [registry.module(name) for registry in registries for name in registry.names()]
+    return [registry.module(name) for registry in registries for name in registry.names()]
 
 
-def distributions(phase: str) -> dict[str, tuple[set[str], set[str]]]:
-    """For each package that a phase imports, the distributions that bring it and who imports it."""
+def _verbs_in(environment: str) -> list[str]:
+    """The modules of the verbs whose rules name a conda environment, of whatever phase they are."""
+    rules = "".join(
+        file.read_text(encoding="utf-8") for file in (ROOT / "workflow/rules").iterdir()
+    )
+    named = re.findall(
+        r"^rule (\w+):\n(?: .*\n|\n)*?    conda:\n +\"../../envs/(\w+).yaml\"", rules, re.M
+    )
+    environments = {rule.replace("_", "-"): found for rule, found in named}
+    assert environments.keys() == VERBS.keys()
+    return [VERBS[verb].module for verb, found in environments.items() if found == environment]
+
+
+def distributions(environment: str) -> dict[str, tuple[set[str], set[str]]]:
+    """For each package that an environment's jobs import, what brings it and who imports it."""
     found: dict[str, tuple[set[str], set[str]]] = {}
     graph, bringing = _graph(), _bringing()
-    modules = {m for root in (*roots(phase), *COMMAND_LINE) for m in _behind(graph, root)}
+    of_environment = (*_verbs_in(environment), *_plugins(environment), *COMMAND_LINE)
+    modules = {module for root in of_environment for module in _behind(graph, root)}
     for module in modules:
         for package in _imported(module):
             brought = {canonicalize_name(name) for name in bringing.get(package, [])}
