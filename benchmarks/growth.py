@@ -35,7 +35,7 @@ VECTORS, TOKENS = 2_000, 10_000  # at 1x
 VECTORS_A_LIST, NPROBE = 125, 4
 SIZES = (1, 10, 100)
 MIB = 1 << 20
-SCAN = {"width": 768, "vectors": 100_000, "lists": 64, "nprobe": 30, "queries": 500}
+SCAN = {"width": 768, "vectors": 100_000, "lists": 64, "nprobe": 30, "queries": 200}
 
 
 class StandIn:
@@ -159,7 +159,7 @@ def scan(folder: Path) -> dict[str, Any]:
     vectors = write_vectors(folder, SCAN["vectors"], SCAN["width"])
     settings = Index(
         name="scan", factory=f"IVF{SCAN['lists']},PQ64x8", nprobe=SCAN["nprobe"],
-        training_vectors=10_000,
+        training_vectors=5_000,
     )  # fmt: skip
     index = make_index(settings, open_keys(vectors), 1)
     queries = np.random.default_rng(3).standard_normal((SCAN["queries"], SCAN["width"]))
@@ -167,7 +167,7 @@ def scan(folder: Path) -> dict[str, Any]:
     coarse = faiss.IndexFlatIP(SCAN["width"])
     coarse.add(np.random.default_rng(4).standard_normal((16_384, SCAN["width"])).astype("float32"))
     taken: dict[str, list[float]] = {"scan": [], "coarse": []}
-    for _ in range(5):
+    for _ in range(3):
         for name, searched, depth in (("scan", index, TOP_K), ("coarse", coarse, 32)):
             start = time.process_time()
             searched.search(queries, depth)
