@@ -70,6 +70,18 @@ def test_answers_are_those_of_each_prompt_alone(control: str) -> None:
         np.testing.assert_allclose(found[text], alone, rtol=1e-6)  # kept as float32
 
 
+def test_what_looks_alike_and_is_shown_other_pictures_is_read_apart() -> None:
+    """Two equal questions share a row, and each is answered by its own pictures."""
+    asked = requests([5, 5])
+    asked.tokens[5:] = asked.tokens[:5]
+    asking = reader(asked)
+    found = choice_scores(asking, asked, CONTEXT).firsts
+    for text in range(2):
+        alone = one_by_one(asking, asked, text, 0, 5)[-1, asked.choices[:, 0]]
+        np.testing.assert_allclose(found[text], alone, rtol=1e-6)
+    assert np.abs(found[0] - found[1]).min() > 1e-6
+
+
 def with_endings(lengths: list[int], candidates: list[list[int]]) -> Requests:
     """Questions and, behind them, each with all tokens but the last of each longer candidate."""
     asked = requests(lengths)

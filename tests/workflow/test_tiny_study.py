@@ -63,6 +63,25 @@ def test_a_manifest_s_recipe_is_what_its_digests_were_taken_of(finished: Checkou
         assert digest_data(modules) == made.code_digest, path
 
 
+def test_the_harness_scores_a_trained_model_as_the_study_does(finished: Checkout) -> None:
+    """lm-evaluation-harness with the study's own retriever; every token is looked up anew."""
+    scores = pl.read_parquet(finished.results / "evaluate/scores.parquet")
+    ours = scores.filter(task="shape", definition="legacy", seed=1, control="own")
+    for model in ("gpt2_star", "valm"):
+        trained = finished.results / f"train/{model}/seed1/model.manifest.json"
+        output = finished.folder / f"{model}.json"
+        run = finished.run(
+            "python", "-m", "valm", "lm-eval", "--model", str(trained), "--results", "results/studies/tiny",
+            "--tasks", "valm_shape", "--output", str(output),
+        )  # fmt: skip
+        assert run.returncode == 0, run.stdout[-3000:]
+        found = json.loads(output.read_text(encoding="utf-8"))
+        assert found["results"]["valm_shape"]["acc,none"] == pytest.approx(
+            ours.filter(model=model)["value"][0], abs=1e-9
+        )
+        assert found["pictures"] == ("retrieved" if model == "valm" else "none")
+
+
 @pytest.mark.slow
 def test_times_of_files_mean_nothing(finished: Checkout) -> None:
     files = [file for file in finished.results.rglob("*") if file.is_file()]
