@@ -18,7 +18,7 @@ import polars as pl
 from builders.scores import MODELS, OBJECTS, RGB, Story, answers, comparisons, per_prompt, scores
 from PIL import Image, ImageDraw
 
-from valm.core.manifest import write_manifest
+from valm.core.manifest import Recipe, write_manifest
 
 HOSTILE = '<script>alert("caption")</script><img src="https://example.org/x.png">'
 
@@ -42,6 +42,8 @@ def _manifest(
     rows: int,
     files: list[Path],
     facts: dict[str, Any],
+    parents: tuple[str, ...] = (),
+    section: dict[str, Any] | None = None,
 ) -> None:
     write_manifest(
         root / f"{name}.manifest.json",
@@ -52,6 +54,8 @@ def _manifest(
         config_digest="0" * 16,
         code_digest="1" * 16,
         facts=facts,
+        parents=[root / f"{parent}.manifest.json" for parent in parents],
+        recipe=Recipe(section=section or {}),
     )
 
 
@@ -185,7 +189,8 @@ def _embed(root: Path) -> None:
         "precision_at_4_after_mention": {"0": 0.72, "1": 0.63, "2": 0.41}, "training_curve": curve,
     }  # fmt: skip
     _manifest(root, "embed/encoder/encoder", "encoder", 3_200_000, [], facts)
-    _manifest(root, "embed/vectors/vectors", "vectors", 23, [], {"dtype": "float16"})
+    values = _write(root / "embed/vectors/values.npy", bytes(230))
+    _manifest(root, "embed/vectors/vectors", "vectors", 23, [values], {"dtype": "float16"})
 
 
 def _retrieve(root: Path) -> None:
@@ -216,6 +221,10 @@ def _retrieve(root: Path) -> None:
             [],
             {"factory": index["factory"]},
         )
+    section = {"retrieve.top_k": 4, "retrieve.presets": [{"query": {"scheme": "chunks"}}]}
+    ids = _write(root / "retrieve/neighbours/fixed/train.ids.npy", bytes(1_600))
+    name, parents = "retrieve/neighbours/fixed/train", ("retrieve/indices/exact",)
+    _manifest(root, name, "neighbours", 160, [ids], {}, parents, section)
 
 
 def _train(root: Path) -> None:
@@ -247,7 +256,17 @@ def _train(root: Path) -> None:
                 "tokens_seen": 819_200,
                 "valid_loss": lines[-1]["valid_loss"],
             }
-            _manifest(root, f"train/{model}/seed{seed}/model", "model", 2_700_000, [], facts)
+            looks = pictures != "none"
+            parents = ("retrieve/neighbours/fixed/train", "embed/vectors/vectors") if looks else ()
+            section = {
+                "models.trunk": {"layers": 4},
+                "models.variants": [
+                    {"name": model, "fusion": {"name": "joint" if looks else "none", "params": {}}}
+                ],
+            }
+            name = f"train/{model}/seed{seed}/model"
+            weights = _write(root / f"train/{model}/seed{seed}/model.safetensors", bytes(5_000))
+            _manifest(root, name, "model", 2_700_000, [weights], facts, parents, section)
 
 
 def _benchmarks(root: Path) -> None:
@@ -256,6 +275,7 @@ def _benchmarks(root: Path) -> None:
         ("write_pictures/fluent_emoji", 21.3, 210.5),
         ("train_model/valm/seed1", 330.0, 1850.2),
         ("train_model/gpt2_star/seed1", 301.0, 1610.0),
+        ("find_neighbours/fixed/train", 0.032, 300.0),
         ("list_pictures/list", 0.4, "NA"),
     ):
         line = f"{seconds}\t0:00:21\t{rss}\t1\t1\t1\t0\t0\t99\t{seconds}\n"

@@ -11,7 +11,7 @@ from builders.scores import MODELS, Story
 from valm.core.job import Job
 from valm.core.manifest import verify_files
 from valm.report.answers import counted_answers
-from valm.report.costs import rule_costs, training_costs
+from valm.report.costs import model_costs, rule_costs, training_costs
 from valm.report.curves import smoothed
 from valm.report.describe import describe
 from valm.report.notebook_page import TITLES
@@ -114,6 +114,13 @@ def test_costs_are_relative_to_the_baseline(results: Path) -> None:
     assert rules["train_model"]["seconds"] == 631.0
     assert rules["train_model"]["peak_mib"] == 1850.2
     assert rules["train_model"]["phase"] == "train"
+    costs = {row["model"]: row for row in model_costs(study).to_dicts()}
+    assert costs["gpt2_star"]["picture_bytes"] == 0
+    assert costs["gpt2_star"]["relative_with_search"] == 1.0
+    assert costs["valm"]["weight_bytes"] == 5_000
+    assert costs["valm"]["picture_bytes"] == 1_600 + 230
+    assert costs["valm"]["search_seconds"] == pytest.approx(0.0002)
+    assert costs["valm"]["relative_with_search"] == pytest.approx(2600 * (1 / 2400 + 0.0002))
     assert rules["list_pictures"]["peak_mib"] is None
 
 

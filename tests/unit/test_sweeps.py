@@ -1,13 +1,17 @@
 """Sweeps: models that differ in one thing are found from their manifests, and drawn over it."""
 
+from pathlib import Path
+
 import polars as pl
 import pytest
+from builders.results import write_results
 from builders.scores import Story, scores
 
 from valm.report.comparisons import headline_rows
+from valm.report.results import Results
 from valm.report.style import model_label
 from valm.report.sweep_exhibits import sweep_figure, sweep_table
-from valm.report.sweeps import Sweep, sweeps, swept_scores
+from valm.report.sweeps import Sweep, model_aspects, sweeps, swept_scores
 
 SAME = {"base": 2702, "layer": 3, "query": "windows of 48", "fusion": "joint"}
 
@@ -58,6 +62,14 @@ def swept() -> tuple[pl.DataFrame, Sweep]:
     fewer = measured.filter(model="valm").with_columns(model=pl.lit("valm_k1"))
     sweep = Sweep("top_k", ("valm_k1", "valm"), ("1", "4"))
     return swept_scores(headline_rows(pl.concat([measured, fewer])), sweep, ["gpt2_star"]), sweep
+
+
+def test_aspects_are_read_from_what_a_model_was_trained_with(tmp_path: Path) -> None:
+    rows = model_aspects(Results(write_results(tmp_path)))
+    assert rows.filter(model="valm").to_dicts() == [
+        {"model": "valm", "top_k": 4, "base": 23, "layer": 3, "query": "chunks", "fusion": "joint"}
+    ]
+    assert "gpt2_star" not in rows["model"]
 
 
 def test_the_table_holds_each_value_once_and_the_baseline_first(

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import polars as pl
 
 from valm.config.verbs import VERBS
+from valm.core.manifest import Manifest
+from valm.report.results import SUFFIX, Results, parent_of
 
 PHASES = ("ingest", "embed", "retrieve", "train", "evaluate", "report")
 
@@ -72,6 +77,61 @@ def training_costs(logs: pl.DataFrame, baseline: str = "gpt2_star") -> pl.DataFr
     reference = models.filter(pl.col("model") == baseline)["tokens_per_second"]
     rate = reference[0] if len(reference) else None
     return models.with_columns(relative=pl.lit(rate, pl.Float64) / pl.col("tokens_per_second"))
+
+
+def model_costs(study: Results, baseline: str = "gpt2_star") -> pl.DataFrame:
+    """What each model costs to train and to hold: ``training_costs``, bytes, and the search of its pictures.
+
+    Returns:
+        Those columns and ``weight_bytes`` (of one model), ``picture_bytes`` (neighbours of the
+        training text and values of all pictures; 0 without), ``search_seconds`` a token, null where
+        it was not measured, and ``relative_with_search``.
+    """
+    costs = training_costs(study.training_logs(), baseline)
+    if costs.is_empty():
+        return costs
+    benchmarks = study.benchmarks()
+    rows: dict[str, dict[str, Any]] = {}
+    for name, model in study.manifests("train").items():
+        path = study.path("train", f"{name}{SUFFIX}")
+        rows.setdefault(model.facts["variant"], _held(model, path, benchmarks))
+    schema = {"model": pl.String, "weight_bytes": pl.Int64, "picture_bytes": pl.Int64}
+    schema |= {"search_seconds": pl.Float64}
+    held = pl.DataFrame([{"model": m} | row for m, row in rows.items()], schema=schema)
+    joined = costs.join(held, on="model", how="left", maintain_order="left")
+    seconds = 1 / pl.col("tokens_per_second")
+    reference = joined.filter(pl.col("model") == baseline)["tokens_per_second"]
+    rate = reference[0] if len(reference) else None
+    with_search = (seconds + pl.col("search_seconds")) * pl.lit(rate, pl.Float64)
+    return joined.with_columns(relative_with_search=with_search)
+
+
+def _held(model: Manifest, path: Path, benchmarks: pl.DataFrame) -> dict[str, Any]:
+    """Bytes of a model and of what it reads, and how long the search took a token."""
+    neighbours = parent_of(model, path, "neighbours")
+    if neighbours is None:
+        return {"weight_bytes": _bytes(model), "picture_bytes": 0, "search_seconds": 0.0}
+    found, place = neighbours
+    vectors = parent_of(model, path, "vectors")
+    values = vectors[0].files["values.npy"].bytes if vectors else 0
+    seconds = _seconds(benchmarks, "find_neighbours", f"{place.parent.name}/train")
+    return {
+        "weight_bytes": _bytes(model),
+        "picture_bytes": _bytes(found) + values,
+        "search_seconds": None if seconds is None else seconds / max(1, found.rows),
+    }
+
+
+def _seconds(benchmarks: pl.DataFrame, rule: str, job: str) -> float | None:
+    """Wall seconds of a job."""
+    if benchmarks.is_empty():
+        return None
+    found = benchmarks.filter(rule=rule, job=job)
+    return float(found["s"][0]) if len(found) else None
+
+
+def _bytes(manifest: Manifest) -> int:
+    return sum(entry.bytes for entry in manifest.files.values())
 
 
 def _number(frame: pl.DataFrame, column: str) -> pl.Expr:

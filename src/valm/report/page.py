@@ -103,7 +103,11 @@ def sections(results: Path) -> list[Section]:
             "The paper's own tables, column by column. Its models are GPT-2's size, read a hundred thousand times as much text and retrieve from 200 million"
             " pictures: the distance between the columns is one of scale first, so compare differences between models, not levels.",
             [findings.paper_table(results, 2)],
-            [findings.paper_table(results, 4), findings.paper_table(results, 5)],
+            [
+                findings.paper_table(results, 4),
+                findings.paper_table(results, 5),
+                findings.image_base(results),
+            ],
         ),
         *_ablation(results),
         Section(

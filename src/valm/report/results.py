@@ -6,6 +6,7 @@ What a study does not have is an empty frame or ``None``: the report says so in 
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -94,3 +95,16 @@ class Results:
             return []
         first = [" ".join(d.split()) for d in islice(read_documents(path), among)]
         return first[:: max(1, len(first) // count)][:count]
+
+
+def parent_of(manifest: Manifest, path: Path, kind: str) -> tuple[Manifest, Path] | None:
+    """The first of a manifest's parents that is of a kind, with its path; None if it is not there.
+
+    Args:
+        path: Where the manifest lies; its parents are named from there.
+    """
+    for name in sorted(manifest.parents):
+        place = Path(os.path.normpath(path.parent / name))
+        if place.is_file() and (found := read_manifest(place)).kind == kind:
+            return found, place
+    return None

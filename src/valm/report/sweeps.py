@@ -5,7 +5,6 @@ Read from the manifests of what each model was trained with, not from its name.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,8 @@ from typing import Any
 
 import polars as pl
 
-from valm.core.manifest import Manifest, read_manifest
-from valm.report.results import SUFFIX, Results
+from valm.core.manifest import Manifest
+from valm.report.results import SUFFIX, Results, parent_of
 
 RETRIEVED = "retrieved"
 ASPECTS = {
@@ -89,13 +88,13 @@ def _aspects(model: Manifest, path: Path) -> dict[str, Any]:
     from_end = fusion.get("params", {}).get("layer_from_end", 2)
     if "models.trunk" in section:
         known["layer"] = section["models.trunk"]["layers"] - from_end + 1
-    neighbours = _parent(model, path, "neighbours")
+    neighbours = parent_of(model, path, "neighbours")
     if neighbours is not None:
         recipe = neighbours[0].recipe.section
         known["top_k"] = known["top_k"] or recipe.get("retrieve.top_k")
         (preset,) = recipe.get("retrieve.presets") or [{}]
         known["query"] = _query(preset.get("query", {}))
-        index = _parent(*neighbours, "index")
+        index = parent_of(*neighbours, "index")
         known["base"] = index[0].rows if index else None
     return known
 
@@ -111,15 +110,6 @@ def _query(query: dict[str, Any]) -> str:
     if query.get("scheme") == "windows":
         return f"windows of {query['window_tokens']:2}"
     return str(query.get("scheme", ""))
-
-
-def _parent(manifest: Manifest, path: Path, kind: str) -> tuple[Manifest, Path] | None:
-    """The first parent of a kind that lies where it was, with its path."""
-    for name in sorted(manifest.parents):
-        place = Path(os.path.normpath(path.parent / name))
-        if place.is_file() and (found := read_manifest(place)).kind == kind:
-            return found, place
-    return None
 
 
 def swept_scores(scores: pl.DataFrame, sweep: Sweep, baseline: Sequence[str]) -> pl.DataFrame:

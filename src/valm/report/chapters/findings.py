@@ -22,14 +22,16 @@ from valm.report.comparisons import (
     headline_rows,
     headlines,
 )
-from valm.report.costs import PHASES, rule_costs
+from valm.report.costs import PHASES, model_costs, rule_costs
 from valm.report.evidence import COLOUR_TASKS, Evidence, Score, Setting
 from valm.report.exhibits import Exhibit, Passage, missing, paragraphs
 from valm.report.figures import calibration, confusion, differences
 from valm.report.findings import Findings, findings
+from valm.report.image_base_table import image_base_table
 from valm.report.numbers import duration, interval, number, size, with_interval
 from valm.report.results import Results
 from valm.report.style import model_label, readable
+from valm.report.sweeps import model_aspects
 from valm.report.tables import as_text, table
 
 MIB = 1 << 20
@@ -81,6 +83,18 @@ def paper_table(results: str | Path, place: int) -> Exhibit:
     """Table 2, 4 or 5 of the paper beside what is measured here."""
     study = Results(Path(results))
     return paper_tables.paper_table(place, read_scores(study), read_tested(study))
+
+
+def image_base(results: str | Path) -> Exhibit:
+    """Table 7 of the paper beside ours: scores and time by the size of the image base."""
+    study = Results(Path(results))
+    bases = dict(model_aspects(study).drop_nulls("base").select("model", "base").iter_rows())
+    costs = model_costs(study)
+    times = {}
+    if not costs.is_empty():
+        known = costs.drop_nulls("relative_with_search")
+        times = dict(known.select("model", "relative_with_search").iter_rows())
+    return image_base_table(read_scores(study), bases, times)
 
 
 def colour_confusion(results: str | Path) -> Exhibit:

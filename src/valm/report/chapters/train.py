@@ -6,10 +6,10 @@ from pathlib import Path
 
 import polars as pl
 
-from valm.report.costs import training_costs
+from valm.report.costs import model_costs
 from valm.report.curves import loss_curves
 from valm.report.exhibits import Exhibit, missing
-from valm.report.numbers import duration, fixed, number, size
+from valm.report.numbers import NOTHING, fixed, number, size
 from valm.report.results import Results
 from valm.report.style import model_label
 from valm.report.tables import as_text, table
@@ -52,18 +52,29 @@ def final_losses(results: str | Path) -> Exhibit:
 
 
 def speed(results: str | Path) -> Exhibit:
-    """What each model's training costs, relative to GPT-2*."""
-    frame = training_costs(Results(Path(results)).training_logs())
+    """What each model costs to train and to hold, relative to GPT-2*."""
+    frame = model_costs(Results(Path(results)))
     if frame.is_empty():
         return missing("trained models")
     shown = as_text(
-        frame, model=model_label, tokens_per_second=number, seconds=duration, peak_bytes=size,
-        relative=fixed(2),
+        frame.with_columns(hours=pl.col("seconds") / 3600), model=model_label,
+        tokens_per_second=number, hours=fixed(2), peak_bytes=size, weight_bytes=size,
+        picture_bytes=size, relative=_times, relative_with_search=_times,
     )  # fmt: skip
-    caption = "Cost of training one model, mean over its seeds; the last column is the time a token takes, GPT-2* = 1."
+    caption = (
+        "Cost of one model, mean over its seeds; GPT-2* = 1x. Picture bytes are the table of every training token's pictures and the"
+        " pictures' vectors, which models share. With search, the time that finding a token's pictures took is added once to every"
+        " token that is read, as if pictures were searched while training."
+    )
     labels = {
-        "model": "Model", "tokens_per_second": "Tokens a second", "seconds": "Time", "peak_bytes": "Peak memory",
-        "relative": "Relative",
+        "model": "Model", "tokens_per_second": "Tokens/s", "hours": "Hours", "peak_bytes": "Peak memory",
+        "weight_bytes": "Weights", "picture_bytes": "Pictures", "relative": "Time",
+        "relative_with_search": "Time with search",
     }  # fmt: skip
-    right = ("tokens_per_second", "seconds", "peak_bytes", "relative")
+    right = tuple(labels)[1:]
     return table("training_cost", caption, shown, data=frame, labels=labels, right=right)
+
+
+def _times(multiple: float | None) -> str:
+    """A multiple as readers meet it: ``1.10x``."""
+    return NOTHING if multiple is None else f"{number(multiple, 2)}x"
