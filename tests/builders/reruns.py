@@ -154,6 +154,7 @@ KEYS: dict[str, Change] = {
     **indices("pictures_fraction", IVF | {"pictures_fraction": 0.5}, NOT_SEARCHED),
     **indices("training_vectors", IVF | {"training_vectors": 50}, NOT_SEARCHED),
     **indices("nprobe", IVF | {"nprobe": 3}, NOT_SEARCHED),
+    **indices("minimum_score", IVF | {"minimum_score": 0.2}, NOT_SEARCHED),
     **indices("recall_floor", IVF | {"recall_floor": 0.1}, RECALL),
     "retrieve.top_k": Change(2, LOOKING_UP),
     "retrieve.recall.queries": Change(50, RECALL),

@@ -93,6 +93,22 @@ def test_where_nothing_is_found_the_mask_says_so(tmp_path: Path, factory: str, n
     assert (ids[mask] >= 0).all() and (ids[~mask] == -1).all() and (scores[~mask] == 0).all()
 
 
+@pytest.mark.parametrize("similarity", ["inner_product", "l2"])
+def test_what_is_less_similar_than_the_threshold_is_not_found(
+    tmp_path: Path, similarity: str
+) -> None:
+    vectors = write_vectors(tmp_path, unit_vectors(200))
+    queries = unit_vectors(20, seed=1).astype(np.float32)
+    every = Searcher(vectors, write_index(tmp_path / "all", vectors, similarity=similarity))
+    ids, scores, _ = every.search(queries, 6)
+    least = float(np.median(scores))
+    some = write_index(tmp_path / "some", vectors, similarity=similarity, minimum_score=least)
+    kept, kept_scores, mask = Searcher(vectors, some).search(queries, 6)
+    assert np.array_equal(mask, scores >= np.float32(least)) and 0 < mask.mean() < 1
+    assert np.array_equal(kept, np.where(mask, ids, -1))
+    assert np.array_equal(kept_scores, np.where(mask, scores, 0))
+
+
 def test_best_scores_are_those_of_all_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("valm.retrieve.recall.BLOCK_ROWS", 7)
     keys, queries = unit_vectors(50), unit_vectors(9, seed=1).astype(np.float32)

@@ -53,6 +53,9 @@ class Index(Settings):
         None, ge=1, description="Keys that k-means is trained on, drawn at random; null = all."
     )
     nprobe: int = Field(1, ge=1, description="Inverted lists searched per query (IVF only).")
+    minimum_score: float | None = Field(
+        None, description="Pictures that are less similar are found by no token; null = all are."
+    )
     recall_floor: float = Field(
         0.0, ge=0, le=1, description="The study fails if recall@top_k falls below this."
     )

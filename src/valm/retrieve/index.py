@@ -70,6 +70,7 @@ def build_index(
             "similarity": settings.similarity,
             "pictures_fraction": settings.pictures_fraction,
             "nprobe": None if lists is None else int(lists.nprobe),
+            "minimum_score": settings.minimum_score,
             "bytes_per_vector": bytes_per_vector(built),
         },
     )
@@ -82,6 +83,7 @@ class Searcher:
     Attributes:
         pictures: How many pictures the index holds.
         table_rows: How many there are; every id is below.
+        minimum_score: Pictures of a smaller score are not found; None: all are.
 
     Args:
         vectors: Manifest of the picture vectors.
@@ -99,6 +101,7 @@ class Searcher:
         self._index = faiss.read_index(str(index.with_name(f"{manifest.facts['index']}.faiss")))
         self.pictures: int = manifest.rows
         self.table_rows: int = read_manifest(vectors, "vectors").rows
+        self.minimum_score: float | None = manifest.facts.get("minimum_score")
         # faiss gives squared distances, the smallest first; a score is the larger the better.
         self._sign = np.float32(-1 if self._index.metric_type == faiss.METRIC_L2 else 1)
 
@@ -114,7 +117,7 @@ class Searcher:
         Returns:
             Picture ids int32 [n, K], scores float32 [n, K] (inner products, or squared distances with
             a minus), and a mask bool [n, K] that is False where nothing was found (fewer pictures than
-            K, or empty lists): there the id is -1, which is no row, and the score 0.
+            K, empty lists, or none similar enough): there the id is -1, which is no row, and the score 0.
 
         Raises:
             InputError: A query is no vector of finite numbers.
@@ -130,9 +133,12 @@ class Searcher:
         for first in range(0, len(distinct), BLOCK_QUERIES):
             block = slice(first, first + BLOCK_QUERIES)
             scores[block], found[block] = self._index.search(distinct[block], top_k)
+        scores *= self._sign
         mask = found >= 0
-        ids = found.astype(np.int32)
-        return ids[same], np.where(mask, self._sign * scores, np.float32(0))[same], mask[same]
+        if self.minimum_score is not None:
+            mask &= scores >= self.minimum_score
+        ids = np.where(mask, found, -1).astype(np.int32)
+        return ids[same], np.where(mask, scores, np.float32(0))[same], mask[same]
 
 
 def _check_parent(manifest: Manifest, vectors: Path, index: Path) -> None:

@@ -90,7 +90,9 @@ def measure_recall(
         preset = next((each for each in presets if each.index == entry.name), presets[0])
         queries = queries_of(preset.query)
         exact = exact_of(preset.query, entry.keys, entry.similarity, entry.pictures_fraction)
-        ids, speed = _timed_search(Searcher(vectors, manifest), queries, max(depths))
+        searcher = Searcher(vectors, manifest)
+        searcher.minimum_score = None  # what it leaves out by intention is no loss
+        ids, speed = _timed_search(searcher, queries, max(depths))
         recall = {str(k): recall_at(k, ids, queries, exact) for k in depths}
         named = {name: facts[name] for name in ("index", "factory", "nprobe", "bytes_per_vector")}
         rows.append(
