@@ -87,11 +87,15 @@ def inverted_lists(index: faiss.Index) -> Any | None:
     return None if lists is None else faiss.downcast_index(lists)
 
 
-def bytes_per_vector(index: faiss.Index) -> int:
-    """Bytes by which each vector makes an index larger, whatever its kind; it is empty afterwards."""
-    rows, full = index.ntotal, faiss.serialize_index(index).nbytes
+def bytes_per_vector(index: faiss.Index, stored: int) -> int:
+    """Bytes by which each vector makes an index larger, whatever its kind; it is empty afterwards.
+
+    Args:
+        stored: Bytes of the index as it was written: a second copy in memory would be as large.
+    """
+    rows = index.ntotal
     index.reset()
-    return round((full - faiss.serialize_index(index).nbytes) / rows)
+    return round((stored - faiss.serialize_index(index).nbytes) / rows)
 
 
 def _key(settings: Index) -> str:

@@ -71,7 +71,7 @@ def build_index(
             "pictures_fraction": settings.pictures_fraction,
             "nprobe": None if lists is None else int(lists.nprobe),
             "minimum_score": settings.minimum_score,
-            "bytes_per_vector": bytes_per_vector(built),
+            "bytes_per_vector": bytes_per_vector(built, file.stat().st_size),
         },
     )
     logger.info("index %s (%s) of %s pictures", index, settings.factory, f"{len(keys):,}")
