@@ -64,6 +64,19 @@ def test_page_is_whole_and_its_contents_lead_somewhere(results: Path, html: str)
     assert set(losses["model"]) == set(MODELS)
 
 
+def test_every_table_and_figure_leads_to_its_numbers_and_they_to_their_manifests(
+    results: Path, html: str
+) -> None:
+    folder = results / "report"
+    files = re.findall(r'href="((?:tables|figures)/[^"]+)"', html)
+    assert "tables/paper_table_2.csv" in files and "figures/counterfactual.svg" in files
+    assert all((folder / path).is_file() for path in files)
+    manifests = re.findall(r'href="(\.\./[^"]+\.manifest\.json)"', html)
+    assert "../evaluate/scores.manifest.json" in manifests
+    assert all((folder / path).resolve().is_file() for path in manifests)
+    assert "make study" in html and "models.variants" in html
+
+
 def test_page_has_the_same_bytes_again(results: Path, html: str) -> None:
     figures = {p.name: p.read_bytes() for p in (results / "report/figures").iterdir()}
     assert write(results) == html

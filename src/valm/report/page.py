@@ -100,7 +100,7 @@ def sections(results: Path) -> list[Section]:
         Section(
             "paper",
             "Beside the paper",
-            "The paper's own tables, column by column. Its models are GPT-2's size, read a hundred thousand times as much text and retrieve from 200 million"
+            "The paper's own tables, column by column. Its models are GPT-2's size, read 33 billion tokens and retrieve from 200 million"
             " pictures: the distance between the columns is one of scale first, so compare differences between models, not levels.",
             [findings.paper_table(results, 2)],
             [
@@ -173,8 +173,12 @@ def sections(results: Path) -> list[Section]:
             "provenance",
             "Provenance",
             "Where everything comes from. A digest changes when, and only when, the thing does.",
-            [ingest.sources(results), findings.models(results)],
-            [findings.versions(results), findings.artifacts(results)],
+            [findings.made_from(results), ingest.sources(results), findings.models(results)],
+            [
+                findings.configuration(results),
+                findings.versions(results),
+                findings.artifacts(results),
+            ],
         ),
     ]
 
@@ -211,7 +215,7 @@ def report_page(
         f'<header class="title" id="findings"><p class="kicker">Visually-augmented language modelling · study'
         f" {escape(study)}</p><h1>{escape(said.headline)}</h1>"
         f'<p class="lead">{escape(said.paragraphs[0])}</p></header>'
-        + "".join(exhibit._repr_html_() for exhibit in evidence)
+        + "".join(_linked(exhibit) for exhibit in evidence)
         + f'<div class="prose">{paragraphs(*said.paragraphs[1:]).html}</div>'
         + "".join(_section_html(part) for part in parts)
         + f'<h2 id="notebooks">Notebooks</h2><p>Each phase has a notebook that shows more of it.</p>'
@@ -224,13 +228,26 @@ def report_page(
 def _section_html(part: Section) -> str:
     folded = ""
     if part.folded:
-        shown = "".join(exhibit._repr_html_() for exhibit in part.folded)
+        shown = "".join(_linked(exhibit) for exhibit in part.folded)
         folded = f"<details><summary>{escape(part.heading)}, in full</summary>{shown}</details>"
     return (
         f'<h2 id="{part.anchor}">{escape(part.heading)}</h2><p>{escape(part.introduction)}</p>'
-        + "".join(exhibit._repr_html_() for exhibit in part.exhibits)
+        + "".join(_linked(exhibit) for exhibit in part.exhibits)
         + folded
     )
+
+
+def _linked(exhibit: Exhibit) -> str:
+    """An exhibit with links to the files that hold its numbers, or its drawing."""
+    html = exhibit._repr_html_()
+    if isinstance(exhibit, Table):
+        files = [("CSV", f"tables/{exhibit.name}.csv"), ("LaTeX", f"tables/{exhibit.name}.tex")]
+    elif isinstance(exhibit, Figure):
+        files = [("SVG", f"figures/{exhibit.name}.svg")]
+    else:
+        return html
+    links = " · ".join(f'<a href="{escape(path)}">{label}</a>' for label, path in files)
+    return html.replace("</figcaption>", f" {links}</figcaption>", 1)
 
 
 def _links(notebooks: Sequence[Path], folder: Path) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from valm.core.digest import canonical_json
 from valm.core.manifest import Manifest
 from valm.report import paper_tables, provenance
 from valm.report.answers import counted_answers, stated_confidence
@@ -29,12 +30,22 @@ from valm.report.figures import calibration, confusion, differences
 from valm.report.findings import Findings, findings
 from valm.report.image_base_table import image_base_table
 from valm.report.numbers import duration, interval, number, size, with_interval
-from valm.report.results import Results
+from valm.report.results import SUFFIX, Results
+from valm.report.side_by_side import configuration_of
 from valm.report.style import model_label, readable
 from valm.report.sweeps import model_aspects
 from valm.report.tables import as_text, table
 
 MIB = 1 << 20
+NUMBERS_FROM = {
+    "evaluate/scores": "scores, intervals, tests, and answers prompt by prompt (scores.parquet, comparisons.parquet, metrics.json)",
+    "evaluate/sights": "attention and exchanged pictures of single prompts (sights.json)",
+    "retrieve/recall": "recall, bytes and speed of the indices (recall.json)",
+    "retrieve/prompts": "the pictures that prompts retrieve (prompts.json)",
+    "embed/encoder/encoder": "the encoder, its losses and its precision",
+    "ingest/tokens/tokens": "the text in tokens, by source",
+    "ingest/pictures/list": "the image base",
+}
 PROBE = "colour"
 
 
@@ -165,11 +176,7 @@ def models(results: str | Path) -> Exhibit:
 
 def artifacts(results: str | Path) -> Exhibit:
     """Every artifact with the digests of its configuration, code and manifest."""
-    study = Results(Path(results))
-    made = {
-        f"{phase}/{name}": m for phase in PHASES[:-1] for name, m in study.manifests(phase).items()
-    }
-    frame = provenance.artifacts(made)
+    frame = provenance.artifacts(_made(Results(Path(results))))
     if frame.is_empty():
         return missing("artifacts")
     shown = as_text(
@@ -183,6 +190,36 @@ def artifacts(results: str | Path) -> Exhibit:
     return table("artifacts", caption, shown, data=frame, labels=labels, right=("rows", "bytes"))
 
 
+def made_from(results: str | Path) -> Exhibit:
+    """Where the page's numbers lie, each with the manifest that says what made it; and how to make them again."""
+    study = Results(Path(results))
+    links = "".join(
+        f'<li><a href="../{escape(name)}{SUFFIX}">{escape(name)}</a>: {escape(what)}</li>'
+        for name, what in NUMBERS_FROM.items()
+        if study.manifest(*name.split("/"))
+    )
+    if not links:
+        return missing("manifests")
+    return Passage(
+        "<p>Every number of this page comes from one of these artifacts. Its manifest states the settings and the code that it was"
+        " made with, the digests of all that it was made from, and the sha256 of its files, which lie beside it.</p>"
+        f"<ul>{links}</ul><p>To make everything again, in a clone of the repository: <code>make study</code>, or for another study"
+        " <code>snakemake --cores all --configfile config/studies/NAME.yaml</code>. To check what lies here:"
+        " <code>valm verify</code>.</p>"
+    )
+
+
+def configuration(results: str | Path) -> Exhibit:
+    """Every setting that a job of the study was handed, from their manifests."""
+    known = configuration_of(_made(Results(Path(results))))
+    if not known:
+        return missing("settings in its manifests")
+    rows = {"key": list(known), "value": [canonical_json(value) for value in known.values()]}
+    caption = "What the study's jobs were configured with, as their manifests state it."
+    labels = {"key": "Key", "value": "Value"}
+    return table("configuration", caption, pl.DataFrame(rows), labels=labels)
+
+
 def versions(results: str | Path) -> Exhibit:
     """Versions of Python and the packages in this environment."""
     caption = "Versions in the environment that wrote this report."
@@ -192,6 +229,13 @@ def versions(results: str | Path) -> Exhibit:
         provenance.versions(),
         labels={"package": "Package", "version": "Version"},
     )
+
+
+def _made(study: Results) -> dict[str, Manifest]:
+    """The manifests of all phases before the report's."""
+    return {
+        f"{phase}/{name}": m for phase in PHASES[:-1] for name, m in study.manifests(phase).items()
+    }
 
 
 def _setting(study: Results, scores: pl.DataFrame) -> Setting:
