@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from builders.texts import make_tokenizer, make_tokens
+from builders.texts import make_tokenizer, make_tokens, text_job
 from builders.web_texts import made_documents, packed_documents, write_web_file, write_web_text
 
 from valm.core.manifest import Manifest, read_manifest
@@ -20,7 +20,7 @@ from valm.ingest import web_text
 from valm.ingest.documents import read_documents
 from valm.ingest.repeated_texts import near_signature, repeated_documents
 from valm.ingest.text_filters import Filters, why_left_out
-from valm.ingest.tokens import TokenStream
+from valm.ingest.tokens import TokenStream, write_tokens
 
 
 @pytest.fixture(autouse=True)
@@ -255,3 +255,16 @@ def test_no_document_is_in_two_splits_and_streams_keep_them_whole(tmp_path: Path
         ends = stream.documents
         seen += [tuple(stream.tokens[a:b].tolist()) for a, b in pairwise(ends)]
     assert len(seen) == len(set(seen)) == 400
+
+
+@pytest.mark.slow
+def test_streams_are_the_same_from_one_process_and_from_two(tmp_path: Path) -> None:
+    text = write_web_text(tmp_path, packed_documents(tmp_path / "en.xz", made_documents(1500)))
+    tokenizer = make_tokenizer(tmp_path, [text])
+    streams = []
+    for threads in (1, 2):
+        output = tmp_path / str(threads) / "tokens.manifest.json"
+        job = text_job("write-tokens", threads=threads, text={"sources": [{"name": "cc100"}]})
+        write_tokens(job, text=[text], tokenizer=tokenizer, output=output)
+        streams.append([path.read_bytes() for path in sorted(output.parent.iterdir())])
+    assert streams[0] == streams[1] and len(streams[0]) == 10

@@ -11,7 +11,13 @@ import numpy as np
 from valm.core.atomic import write_json
 from valm.core.job import Job
 from valm.core.progress import track
-from valm.ingest.phrases import WORDS_PER_PHRASE, TaskPhrases, all_phrases, phrase_hashes
+from valm.ingest.phrases import (
+    WORDS_PER_PHRASE,
+    TaskPhrases,
+    all_phrases,
+    known_phrases,
+    phrase_hashes,
+)
 from valm.ingest.tokenizer import load_tokenizer
 from valm.ingest.tokens import TokenStream
 
@@ -37,8 +43,7 @@ def measure_overlap(
     count = len(stream.documents) - 1
     for number in track(range(count), "looking for evaluation text", count, "documents"):
         ids = stream.tokens[stream.documents[number] : stream.documents[number + 1]]
-        hashes = phrase_hashes(vocabulary.decode(ids.tolist()))
-        hashes = hashes[np.isin(hashes, every)]
+        hashes = known_phrases(phrase_hashes(vocabulary.decode(ids.tolist())), every)
         for place, task in enumerate(tasks if len(hashes) else ()):
             shared = task.shared(hashes)
             touched[place][shared] = True

@@ -107,12 +107,16 @@ class TaskPhrases:
         return np.concatenate(found) if found else np.zeros(0, np.intp)
 
 
+def known_phrases(hashes: NDArray[np.uint64], phrases: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Those of a text's numbers that are among some phrases (sorted numbers, which may be many)."""
+    places = np.searchsorted(phrases, hashes)
+    inside = np.flatnonzero(places < len(phrases))
+    return hashes[inside[phrases[places[inside]] == hashes[inside]]]
+
+
 def shares_a_phrase(text: str, phrases: NDArray[np.uint64]) -> bool:
     """Whether a text has one of some phrases (sorted numbers)."""
-    hashes = phrase_hashes(text)
-    places = np.searchsorted(phrases, hashes)
-    inside = places < len(phrases)
-    return bool((phrases[places[inside]] == hashes[inside]).any())
+    return len(known_phrases(phrase_hashes(text), phrases)) > 0
 
 
 def all_phrases(manifests: Sequence[Path]) -> NDArray[np.uint64]:
