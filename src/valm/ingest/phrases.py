@@ -111,7 +111,8 @@ def known_phrases(hashes: NDArray[np.uint64], phrases: NDArray[np.uint64]) -> ND
     """Those of a text's numbers that are among some phrases (sorted numbers, which may be many)."""
     places = np.searchsorted(phrases, hashes)
     inside = np.flatnonzero(places < len(phrases))
-    return hashes[inside[phrases[places[inside]] == hashes[inside]]]
+    found: NDArray[np.uint64] = hashes[inside[phrases[places[inside]] == hashes[inside]]]
+    return found
 
 
 def shares_a_phrase(text: str, phrases: NDArray[np.uint64]) -> bool:
