@@ -28,7 +28,9 @@ class Suspicious(HTMLParser):
         if tag in ("script", "iframe", "object", "embed", "base", "form"):
             self.found.append(tag)
         for name, value in attrs:
-            outside = value is not None and not value.startswith(("data:image/webp", "#"))
+            outside = value is not None and not value.startswith(
+                ("data:image/webp", "data:image/png", "#")
+            )
             if name.startswith("on") or (name in LOADING and outside):
                 self.found.append(f"{tag} {name}={value}")
             if name == "href" and value and ":" in value:

@@ -93,7 +93,7 @@ def record(tiny: Checkout, folder: Path) -> Repository:
     assert adopted.returncode == 0, adopted.stdout
     made = repository.snakemake()  # the report names its study
     assert made.returncode == 0, made.stdout[-6000:]
-    assert set(jobs(made.stdout)) == {"run_notebook", "write_report"}
+    assert set(jobs(made.stdout)) == {"run_notebook", "write_viewer", "write_report"}
     repository.git("init", "--quiet")
     repository.dvc("add", "--quiet", "data")
     repository.dvc("commit", "--quiet", "--force")

@@ -66,7 +66,7 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_bits(
     whole = np.load(_run(tmp_path / "whole", pictures, network).with_name("features.npy"))
 
     monkeypatch.setenv("VALM_WORK", str(tmp_path / "other"))
-    compute, seen = features._features, []
+    compute, seen = features.features_of, []
 
     def dies_at_the_third(*arguments: object) -> object:
         seen.append(arguments)
@@ -74,7 +74,7 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_bits(
             raise KeyboardInterrupt
         return compute(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(features, "_features", dies_at_the_third)
+    monkeypatch.setattr(features, "features_of", dies_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         _run(tmp_path / "again", pictures, network)
     assert not (tmp_path / "again" / "features.npy").exists()

@@ -19,6 +19,7 @@ from valm.cli.main import main
 from valm.config.study import parse_study
 from valm.config.verbs import section_for
 from valm.core.job import Job
+from valm.core.logs import logger
 from valm.core.manifest import read_manifest
 
 Said = Callable[..., tuple[int, str]]
@@ -30,6 +31,7 @@ def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
     def run(*words: object) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["valm", *map(str, words)])
+        monkeypatch.setattr(logger, "handlers", [])  # not those that other tests have left
         with pytest.raises(SystemExit) as ended:
             main()
         (line,) = capsys.readouterr().err.splitlines()[-1:]
