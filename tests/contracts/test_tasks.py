@@ -18,7 +18,7 @@ from valm.evaluate.answering import Reader, choice_scores, passage_scores
 from valm.evaluate.definitions import TASKS, ChoiceTask, Passage, Question, TextTask
 from valm.evaluate.illustrate import TaskPictures
 from valm.evaluate.labelled_text_task import WHOLE, LabelledTextTask
-from valm.evaluate.metrics import CHOICE, SCORERS
+from valm.evaluate.metrics import CHOICE, SCORERS, has_items
 from valm.evaluate.prepare import first_items
 from valm.evaluate.prepared import Requests, read_requests
 from valm.evaluate.statistics import interval, pooled, resamples
@@ -126,6 +126,22 @@ def test_calibrated_metrics_have_content_free_questions_in_every_wording(
             parts = {definition.part, "larger_first", "smaller_first"}
             real = {q.prompt for q in asked if q.answer >= 0 and q.part in parts}
             assert real and real <= free, definition
+
+
+@pytest.mark.parametrize("name", CHOICE_TASKS)
+def test_a_small_sample_has_items_of_every_metric_or_says_not(
+    name: str, files: dict[str, Path]
+) -> None:
+    """The first things of the colour probe are all of one half; of other tasks no part is missing."""
+    task = TASKS.get(name)
+    assert isinstance(task, ChoiceTask)
+    asked = list(first_items(task.questions(files), 3))
+    frame = answers(asked, oracle(asked, len(task.choices)))
+    for definition in task.definitions:
+        found = has_items(frame, definition.scorer, definition.part)
+        assert found or name == "colour", definition
+        if found:
+            assert SCORERS[definition.scorer](frame, definition.part)[0].value == 1.0
 
 
 def pattern(frame: str) -> re.Pattern[str]:

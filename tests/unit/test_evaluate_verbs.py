@@ -188,6 +188,16 @@ def test_equal_texts_are_looked_up_once(study: TinyStudy) -> None:
         np.testing.assert_array_equal(one.values, other.values)
 
 
+def test_a_part_that_a_sample_leaves_out_has_no_row(study: TinyStudy) -> None:
+    request = study.prepare("colour", samples={"colour": 2})
+    scores = study.score([study.evaluate("gpt2_star", "none", "colour", request)], [request])[
+        "scores"
+    ]
+    asked = set(read_requests(request)[1].filter(pl.col("answer") >= 0)["part"])
+    assert len(asked) == 1
+    assert set(scores["metric"]) == {"accuracy_dev" if asked == {"dev"} else "accuracy"}
+
+
 def test_spreads_are_those_of_seeds_and_prompts(study: TinyStudy) -> None:
     request = study.prepare("shape")
     tables = study.score([study.evaluate("valm", "joint", "shape", request)], [request])

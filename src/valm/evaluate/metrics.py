@@ -219,12 +219,20 @@ PER_PROMPT: Mapping[str, Callable[[pl.DataFrame, str], Shares]] = {
     "calibrated_both_orders": lambda frame, part: _either_order(frame, CALIBRATED),
     "pair_consistency": lambda frame, part: _consistent(frame),
 }
+BOTH_PARTS = ("both_orders", "calibrated_both_orders", "pair_consistency")
 PERPLEXITIES = ("token_perplexity", "line_perplexity", "word_perplexity")
 # The context in which a scorer of passages reads them.
 CONTEXTS = {
     "token_perplexity": ALONE, "line_perplexity": ALONE, "word_perplexity": SLIDING,
     "last_piece": SLIDING, "whole_word": SLIDING,
 }  # fmt: skip
+
+
+def has_items(frame: pl.DataFrame, scorer: str, part: str) -> bool:
+    """Whether a scorer finds anything: a sample, or a study's test text, may lack a part of a task."""
+    parts = (LARGER_FIRST, SMALLER_FIRST) if scorer in BOTH_PARTS else (part,)
+    asked = frame.filter(pl.col("answer") >= 0) if "answer" in frame.columns else frame
+    return set(parts) <= set(asked["part"])
 
 
 def macro_average(ratios: Floats) -> Floats:

@@ -16,7 +16,7 @@ from valm.core.job import Job
 from valm.core.manifest import read_manifest
 from valm.core.progress import track
 from valm.core.seeding import numpy_generator
-from valm.evaluate.metrics import PER_PROMPT, PERPLEXITIES, SCORERS, Baselines
+from valm.evaluate.metrics import PER_PROMPT, PERPLEXITIES, SCORERS, Baselines, has_items
 from valm.evaluate.predict import KIND as PREDICTIONS_KIND
 from valm.evaluate.predict import OWN
 from valm.evaluate.prepared import KIND as TASK_KIND
@@ -78,11 +78,6 @@ class Metric:
     licence: str
     scores: Mapping[Rival, Mapping[int, ItemScores]]
     baselines: Baselines
-
-    @property
-    def has_items(self) -> bool:
-        """False for a part of a task that the study does not have, such as notes in its test text."""
-        return any(scores.items for by_seed in self.scores.values() for scores in by_seed.values())
 
 
 def score_models(
@@ -158,9 +153,9 @@ def metrics_of(task: Mapping[str, Any], frames: Frames) -> Iterator[Metric]:
         frames: Its answers by rival and seed.
     """
     for definition in task["definitions"]:
-        metric = _metric(task, definition, frames)
-        if metric.has_items:
-            yield metric
+        frame = next(iter(next(iter(frames.values())).values()))
+        if has_items(frame, definition["scorer"], definition["part"]):
+            yield _metric(task, definition, frames)
 
 
 def _metric(task: Mapping[str, Any], definition: Mapping[str, Any], frames: Frames) -> Metric:

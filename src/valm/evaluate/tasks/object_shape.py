@@ -51,13 +51,17 @@ class ObjectShape(ChoiceTask):
     raw = (SINGLE, ALL)
 
     def questions(self, raw: Mapping[str, Path]) -> Iterator[Question]:
-        """Five questions an object, for the 101 of one shape and for all 140."""
+        """Five questions an object for each of the sets that it is in: the 101 of one shape, all 140."""
         for thing in CONTENT_FREE:
             for prompt in PROMPTS:
                 yield Question("", prompt, prompt.replace("THING", thing), -1)
+        sets: dict[str, list[tuple[str, int]]] = {}
         for source, part in ((SINGLE, ""), (ALL, "all")):
             for where, values in read_json_lines(raw[source], ("sub", "obj")):
-                thing, answer = values["sub"], label_place(values["obj"], LABELS, where)
+                answer = label_place(values["obj"], LABELS, where)
+                sets.setdefault(values["sub"], []).append((part, answer))
+        for thing, asked in sets.items():
+            for part, answer in asked:
                 for prompt in PROMPTS:
                     text = prompt.replace("THING", thing)
                     yield Question(thing, prompt, text, answer, part, things=(thing,))
