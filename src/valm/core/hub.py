@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
@@ -15,6 +17,7 @@ from valm.errors import InputError, IntegrityError, SourceError
 
 # Weights as safetensors, and what describes them and their vocabulary; never a pickle, never code.
 WANTED = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model")
+LARGEST_JSON = 64 << 20  # bytes
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,23 @@ def digest_of_weights(folder: Path) -> str:
     """sha256 of a folder's weights: of the one file, or of the digests of several."""
     digests = [sha256_file(path) for path in sorted(folder.glob("*.safetensors"))]
     return digests[0] if len(digests) == 1 else sha256_text(" ".join(digests))
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file of a checkpoint.
+
+    Raises:
+        InputError: It is missing, too large, or no JSON object.
+    """
+    try:
+        if path.stat().st_size > LARGEST_JSON:
+            raise InputError(f"larger than {LARGEST_JSON:,} bytes", where=path)
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read it: {first_line(error)}", where=path) from error
+    if not isinstance(found, dict):
+        raise InputError("no JSON object", where=path)
+    return found
 
 
 def first_line(error: Exception) -> str:

@@ -12,14 +12,13 @@ from typing import Any
 
 from tokenizers import Regex, Tokenizer, normalizers
 
-from valm.core.hub import first_line, hub_folder
+from valm.core.hub import first_line, hub_folder, read_object
 from valm.errors import ConfigError, InputError
 
 FILE = "tokenizer.json"
 # What says which entry ends a text, the first that does; GPT-2's own files leave it unsaid.
 ENDS_ARE_STATED_IN = ("tokenizer_config.json", "special_tokens_map.json")
 USUAL_END = "<|endoftext|>"
-LARGEST = 64 << 20  # bytes of a file
 
 
 def hub_bpe(checkpoint: str | None, revision: str | None) -> tuple[Tokenizer, str]:
@@ -41,7 +40,7 @@ def hub_bpe(checkpoint: str | None, revision: str | None) -> tuple[Tokenizer, st
             cure="name a folder, or an id of the hub",
         )
     folder = hub_folder(checkpoint, revision, (FILE, *ENDS_ARE_STATED_IN))
-    stated = _read(folder / FILE)
+    stated = read_object(folder / FILE)
     vocabulary = _vocabulary(stated, folder)
     end = _end_of_text(folder, vocabulary)
     stated |= {"added_tokens": [], "post_processor": None, "truncation": None, "padding": None}
@@ -76,25 +75,13 @@ def _vocabulary(stated: dict[str, Any], folder: Path) -> dict[str, int]:
 def _end_of_text(folder: Path, vocabulary: dict[str, int]) -> str:
     for name in ENDS_ARE_STATED_IN:
         if (folder / name).is_file():
-            end = _read(folder / name).get("eos_token")
+            end = read_object(folder / name).get("eos_token")
             end = end.get("content") if isinstance(end, dict) else end
             if end in vocabulary:
                 return str(end)
     if USUAL_END in vocabulary:
         return USUAL_END
     raise _unfit(folder, "no entry that ends a text is stated (eos_token)")
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > LARGEST:
-            raise InputError(f"larger than {LARGEST:,} bytes", where=path)
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read it: {first_line(error)}", where=path) from error
-    if not isinstance(found, dict):
-        raise InputError("no JSON object", where=path)
-    return found
 
 
 def _unfit(folder: Path, why: str) -> InputError:

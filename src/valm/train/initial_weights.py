@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import safetensors.torch
 import torch
@@ -12,12 +10,10 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from valm.config.models import InitFrom
-from valm.core.hub import Published, first_line
+from valm.core.hub import Published, first_line, read_object
 from valm.errors import ConfigError, InputError
 from valm.models.architecture import HubSizes, PublishedArchitecture
 from valm.models.language_model import LanguageModel
-
-LARGEST_CONFIG = 1 << 20  # bytes of a config.json
 
 
 def start_from(model: LanguageModel, source: InitFrom) -> None:
@@ -39,7 +35,7 @@ def start_from(model: LanguageModel, source: InitFrom) -> None:
             cure="set models.trunk.architecture to gpt2, or init_from to null",
         )
     folder = Published(source.checkpoint, source.revision, source.sha256).folder
-    sizes = architecture.sizes_of(_hub_config(folder))
+    sizes = architecture.sizes_of(read_object(folder / "config.json"))
     _check_sizes(model, sizes, source)
     found = architecture.trunk_tensors(_tensors(folder), trunk.layers)
     parameters = dict(model.trunk.named_parameters())
@@ -78,19 +74,6 @@ def _check_sizes(model: LanguageModel, theirs: HubSizes, source: InitFrom) -> No
             where=f"models.trunk.init_from, {source.checkpoint}",
             cure="set models.trunk to its sizes, and ingest.tokenizer to its vocabulary (kind: hub)",
         )
-
-
-def _hub_config(folder: Path) -> dict[str, Any]:
-    path = folder / "config.json"
-    try:
-        if path.stat().st_size > LARGEST_CONFIG:
-            raise InputError(f"larger than {LARGEST_CONFIG:,} bytes", where=path)
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read it: {first_line(error)}", where=path) from error
-    if not isinstance(found, dict):
-        raise InputError("config.json is no object", where=path)
-    return found
 
 
 def _tensors(folder: Path) -> dict[str, Tensor]:
