@@ -65,8 +65,8 @@ def clip_model(setting: Setting) -> Any:
 
 def natural_text(setting: Setting) -> np.ndarray:
     """The first ids of the repository's documents."""
-    from valm.ingest.clip_tokenizer import clip_bpe
-    from valm.ingest.tokenizer import END_OF_TEXT, START_OF_TEXT, Tokenizer
+    from valm.ingest.vocabulary.clip import clip_bpe
+    from valm.ingest.vocabulary.tokenizer import END_OF_TEXT, START_OF_TEXT, Tokenizer
 
     words = Tokenizer(clip_bpe(START_OF_TEXT, END_OF_TEXT), "clip")
     files = sorted(Path(__file__).parents[1].glob("docs/*.md"))

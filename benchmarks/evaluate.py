@@ -62,7 +62,7 @@ class Documents:
 
 def documents(setting: Setting) -> dict[str, Documents]:
     """The study's own questions, and passages of the statements that answer them."""
-    from valm.evaluate.definitions import TASKS, ChoiceTask
+    from valm.evaluate.questions.definitions import TASKS, ChoiceTask
     from valm.evaluate.tasks.object_shape import LABELS
 
     questions = {}
@@ -141,10 +141,10 @@ def ours(setting: Setting) -> Evaluation:
     """As ``prepare-task`` and ``evaluate-model`` do it, from texts to log-probabilities."""
     import torch
 
-    from valm.evaluate.answering import Reader, choice_scores, passage_scores
-    from valm.evaluate.prepared import Requests
-    from valm.ingest.clip_tokenizer import clip_bpe
-    from valm.ingest.tokenizer import END_OF_TEXT, START_OF_TEXT, Tokenizer
+    from valm.evaluate.answers.answering import Reader, choice_scores, passage_scores
+    from valm.evaluate.questions.prepared import Requests
+    from valm.ingest.vocabulary.clip import clip_bpe
+    from valm.ingest.vocabulary.tokenizer import END_OF_TEXT, START_OF_TEXT, Tokenizer
 
     words = Tokenizer(clip_bpe(START_OF_TEXT, END_OF_TEXT), "clip", END_OF_TEXT)
     asked = documents(setting)
@@ -169,8 +169,8 @@ def theirs(setting: Setting) -> Evaluation:
     from lm_eval.models.huggingface import HFLM
     from transformers import PreTrainedTokenizerFast
 
-    from valm.ingest.clip_tokenizer import clip_bpe
-    from valm.ingest.tokenizer import END_OF_TEXT, START_OF_TEXT
+    from valm.ingest.vocabulary.clip import clip_bpe
+    from valm.ingest.vocabulary.tokenizer import END_OF_TEXT, START_OF_TEXT
 
     words = PreTrainedTokenizerFast(
         tokenizer_object=clip_bpe(START_OF_TEXT, END_OF_TEXT), bos_token=END_OF_TEXT,

@@ -37,7 +37,7 @@ def documents(text: Path | None, megabytes: float) -> list[str]:
         draw = np.random.default_rng(1)
         made = int(megabytes * 1e6 / 600)
         return [" ".join(draw.choice(WORDS, size=130)) + f" {n}." for n in range(made)]
-    from valm.ingest.documents import read_plain_documents
+    from valm.ingest.text.documents import read_plain_documents
 
     found, size = [], 0.0
     for document in read_plain_documents(text):
@@ -54,9 +54,9 @@ def our_side(texts: list[str], kind: str, folder: Path) -> Callable[[], int]:
     from valm.config.verbs import section_for
     from valm.core.job import Job
     from valm.core.manifest import read_manifest
-    from valm.ingest.documents import document_writer
-    from valm.ingest.tokenizer import train_tokenizer
-    from valm.ingest.tokens import write_tokens
+    from valm.ingest.text.documents import document_writer
+    from valm.ingest.text.tokens import write_tokens
+    from valm.ingest.vocabulary.tokenizer import train_tokenizer
 
     os.environ["VALM_WORK"] = str(folder / "work")
     settings = {

@@ -19,8 +19,8 @@ from valm.cli.main import main
 from valm.core.logs import logger
 from valm.core.manifest import read_manifest
 from valm.core.work import WORK_ROOT
-from valm.evaluate.definitions import TASKS
-from valm.ingest.sources import load_sources
+from valm.evaluate.questions.definitions import TASKS
+from valm.ingest.raw.sources import load_sources
 
 SOURCE = "memory_color"
 HEADER = b"Index,Descriptor,Item,Color\n"
@@ -131,7 +131,7 @@ def test_a_set_that_cannot_be_had_is_named_with_the_reason_to_the_last_table(
     run: Run, study: TinyStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From fetching to the report's table; the other tasks are scored."""
-    from valm.report.score_tables import results_table
+    from valm.report.tables.scores import results_table
 
     monkeypatch.setenv("VALM_MIRROR", str(tmp_path / "nothing"))
     monkeypatch.setattr("urllib.request.urlopen", unreachable)

@@ -10,9 +10,9 @@ from builders.results import HOSTILE, write_results
 from PIL import Image
 
 from valm.core.job import Job
-from valm.report.page import write_report
+from valm.report.pages.report import write_report
 from valm.report.pictures import CaptionedPicture, contact_sheet, data_uri
-from valm.report.tables import table
+from valm.report.tables.layout import table
 
 LOADING = {"src", "srcset", "data", "poster", "action", "background", "xlink:href"}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from valm.errors import InputError
-from valm.ingest.fairseq import HEADER, MAGIC, read_lines, write_lines
+from valm.ingest.text.fairseq import HEADER, MAGIC, read_lines, write_lines
 
 LINES = [[5, 6, 2], [2], [7, 2]]
 

@@ -14,10 +14,10 @@ from PIL.PngImagePlugin import PngInfo
 from valm.core.manifest import read_manifest
 from valm.core.seeding import numpy_generator
 from valm.errors import InputError
-from valm.ingest.archives import read_member, read_members
-from valm.ingest.picture_decoding import Rejected, decode_picture, encode_png
-from valm.ingest.picture_list import iterate_pictures, read_picture_list
 from valm.ingest.picture_sources import RawPicture
+from valm.ingest.pictures.decoding import Rejected, decode_picture, encode_png
+from valm.ingest.pictures.numbering import iterate_pictures, read_picture_list
+from valm.ingest.raw.archives import read_member, read_members
 
 CAP = 1 << 20
 

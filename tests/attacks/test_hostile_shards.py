@@ -20,9 +20,9 @@ from valm.config.verbs import section_for
 from valm.core.job import Job
 from valm.core.manifest import Manifest, read_manifest
 from valm.errors import InputError
-from valm.ingest.picture_shards import gather_pictures, write_picture_shard
-from valm.ingest.picture_tars import tar_pictures
-from valm.ingest.url_list import list_urls
+from valm.ingest.pictures.shards import gather_pictures, write_picture_shard
+from valm.ingest.pictures.tars import tar_pictures
+from valm.ingest.pictures.url_list import list_urls
 
 Member = tuple[tarfile.TarInfo, bytes]
 

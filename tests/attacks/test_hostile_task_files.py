@@ -8,10 +8,10 @@ import pytest
 from builders.task_files import FILES, task_files
 
 from valm.errors import InputError
-from valm.evaluate import data_files
-from valm.evaluate.data_files import read_json_lines, read_lines, read_table
-from valm.evaluate.definitions import TASKS, ChoiceTask, TextTask
-from valm.ingest.tokens import TokenStream
+from valm.evaluate.questions import data_files
+from valm.evaluate.questions.data_files import read_json_lines, read_lines, read_table
+from valm.evaluate.questions.definitions import TASKS, ChoiceTask, TextTask
+from valm.ingest.text.tokens import TokenStream
 
 PUBLISHED = [name for name in TASKS.names() if set(TASKS.get(name).raw) & set(FILES)]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from valm.errors import InputError
-from valm.ingest.cleaning import clean_text
-from valm.ingest.documents import document_writer, read_documents, read_plain_documents
+from valm.ingest.text.cleaning import clean_text
+from valm.ingest.text.documents import document_writer, read_documents, read_plain_documents
 
 DOCUMENTS = ["one\ntwo", "drei, früh", "x" * 300_000, "four"]
 

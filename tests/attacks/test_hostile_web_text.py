@@ -12,7 +12,7 @@ from builders.web_texts import made_documents, packed_documents, write_web_file,
 
 from valm.core.manifest import read_manifest
 from valm.errors import InputError, SourceError
-from valm.ingest.documents import read_documents
+from valm.ingest.text.documents import read_documents
 
 GOOD = [document.encode() for document in made_documents(40)]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from valm.evaluate.definitions import Question
-from valm.evaluate.metrics import CHOICE
+from valm.evaluate.questions.definitions import Question
+from valm.evaluate.scores.metrics import CHOICE
 
 
 def answers(asked: list[Question], said: np.ndarray) -> pl.DataFrame:

@@ -13,8 +13,8 @@ from builders.trained import random_model
 from PIL import Image
 
 from valm.errors import InputError
-from valm.evaluate.predict import OWN
-from valm.ingest.tokenizer import load_tokenizer
+from valm.evaluate.answers.predict import OWN
+from valm.ingest.vocabulary.tokenizer import load_tokenizer
 from valm.models.trunk import TrunkConfig
 from valm.retrieve.neighbours import Neighbours
 from valm.serve.open_study import OpenStudy, Picture, Voice

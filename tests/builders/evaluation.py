@@ -25,14 +25,14 @@ from builders.texts import make_tokenizer, make_tokens, write_source
 from valm.config.study import parse_study
 from valm.config.verbs import section_for
 from valm.core.job import Job
-from valm.evaluate import illustrate
-from valm.evaluate.definitions import TASKS
-from valm.evaluate.illustrate import illustrate_task
-from valm.evaluate.predict import Shown, evaluate_model
-from valm.evaluate.prepare import prepare_task
-from valm.evaluate.score import score_models
+from valm.evaluate.answers import illustrate
+from valm.evaluate.answers.illustrate import illustrate_task
+from valm.evaluate.answers.predict import Shown, evaluate_model
+from valm.evaluate.questions.definitions import TASKS
+from valm.evaluate.questions.prepare import prepare_task
+from valm.evaluate.scores.score import score_models
 from valm.ingest.picture_sources import RawPicture
-from valm.ingest.tokenizer import load_tokenizer
+from valm.ingest.vocabulary.tokenizer import load_tokenizer
 from valm.models.fusion import make_fusion
 from valm.models.initialise import initialise
 from valm.models.language_model import LanguageModel

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from valm.ingest.bpe_tokenizer import train_bpe
-from valm.ingest.tokenizer import END_OF_TEXT, Tokenizer
+from valm.ingest.vocabulary.bpe import train_bpe
+from valm.ingest.vocabulary.tokenizer import END_OF_TEXT, Tokenizer
 
 TEXTS = [
     "the whale is a large animal of the sea.",

@@ -13,9 +13,9 @@ from PIL import Image, ImageDraw
 from valm.config.ingest import Duplicates, PictureStorage
 from valm.core.job import Job
 from valm.core.registry import Registry
-from valm.ingest.picture_list import list_pictures
 from valm.ingest.picture_sources import PictureSource, RawPicture
-from valm.ingest.pictures import write_pictures
+from valm.ingest.pictures.numbering import list_pictures
+from valm.ingest.pictures.write import write_pictures
 
 SOURCE = "drawn"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from valm.core.digest import sha256_file
-from valm.ingest.sources import LOCK, load_sources
+from valm.ingest.raw.sources import LOCK, load_sources
 
 REPOSITORY = Path(__file__).parents[2]
 

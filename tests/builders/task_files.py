@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from valm.ingest.sources import load_sources
+from valm.ingest.raw.sources import load_sources
 
 
 def _rows(*rows: tuple[object, ...], quoted: bool = False) -> bytes:

@@ -9,9 +9,9 @@ from typing import Any
 from valm.config.study import parse_study
 from valm.config.verbs import section_for
 from valm.core.job import Job
-from valm.ingest.documents import Document, document_writer
-from valm.ingest.tokenizer import train_tokenizer
-from valm.ingest.tokens import write_tokens
+from valm.ingest.text.documents import Document, document_writer
+from valm.ingest.text.tokens import write_tokens
+from valm.ingest.vocabulary.tokenizer import train_tokenizer
 
 
 def text_job(verb: str, seed: int = 1, threads: int = 1, **ingest: Any) -> Job:

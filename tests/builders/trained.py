@@ -19,7 +19,7 @@ from valm.config.verbs import section_for
 from valm.core.job import Job
 from valm.core.manifest import read_manifest, write_manifest
 from valm.embed.towers import TextTower
-from valm.evaluate.score import SCORES
+from valm.evaluate.scores.score import SCORES
 from valm.models.fusion import make_fusion
 from valm.models.initialise import initialise
 from valm.models.language_model import LanguageModel

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from builders.texts import text_job
 
-from valm.ingest.text import write_text
+from valm.ingest.text.write import write_text
 
 WORDS = "the of a red green boat house sees near river old tree small bird stone under and".split()
 PACKERS = {"xz": lambda data: lzma.compress(data, preset=0), "gz": gzip.compress, "txt": bytes}

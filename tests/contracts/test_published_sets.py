@@ -9,10 +9,10 @@ import pytest
 from builders.answers import answers
 from builders.task_files import mirrored_files
 
-from valm.evaluate.definitions import TASKS, ChoiceTask, Question
-from valm.evaluate.labelled_text_task import WHOLE, LabelledTextTask
-from valm.evaluate.metrics import SCORERS
-from valm.evaluate.prepare import first_items
+from valm.evaluate.questions.definitions import TASKS, ChoiceTask, Question
+from valm.evaluate.questions.labelled_text_task import WHOLE, LabelledTextTask
+from valm.evaluate.questions.prepare import first_items
+from valm.evaluate.scores.metrics import SCORERS
 from valm.evaluate.tasks import dbpedia
 
 # Items and questions an item of every published choice task, before a sample is drawn.

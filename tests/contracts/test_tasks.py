@@ -13,18 +13,18 @@ from builders.answers import answers
 from builders.evaluation import CONTEXT, TinyStudy
 from builders.task_files import mirrored_files, task_files
 
-from valm.evaluate import reading, rows
-from valm.evaluate.answering import Reader, choice_scores, passage_scores
-from valm.evaluate.definitions import TASKS, ChoiceTask, Passage, Question, TextTask
-from valm.evaluate.illustrate import TaskPictures
-from valm.evaluate.metrics import SCORERS, has_items
-from valm.evaluate.prepare import first_items
-from valm.evaluate.prepared import Requests, read_requests
-from valm.evaluate.statistics import interval, pooled, resamples
+from valm.evaluate.answers import reading, rows
+from valm.evaluate.answers.answering import Reader, choice_scores, passage_scores
+from valm.evaluate.answers.illustrate import TaskPictures
+from valm.evaluate.questions.definitions import TASKS, ChoiceTask, Passage, Question, TextTask
+from valm.evaluate.questions.prepare import first_items
+from valm.evaluate.questions.prepared import Requests, read_requests
+from valm.evaluate.scores.metrics import SCORERS, has_items
+from valm.evaluate.scores.statistics import interval, pooled, resamples
 from valm.ingest.probes import answer_words
-from valm.ingest.sources import load_sources
+from valm.ingest.raw.sources import load_sources
+from valm.ingest.text.tokens import TokenStream
 from valm.ingest.text_sources.colour_notes import PLURAL_FRAMES, SINGULAR_FRAMES
-from valm.ingest.tokens import TokenStream
 from valm.models.pictures import standardise
 from valm.retrieve.given import give
 from valm.train.saved_model import load_model

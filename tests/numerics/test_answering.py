@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from valm.evaluate import reading, rows
-from valm.evaluate.answering import Reader, choice_scores, passage_scores
-from valm.evaluate.prepared import NO_TOKEN, Requests
+from valm.evaluate.answers import reading, rows
+from valm.evaluate.answers.answering import Reader, choice_scores, passage_scores
+from valm.evaluate.questions.prepared import NO_TOKEN, Requests
 from valm.models.fusion import make_fusion
 from valm.models.initialise import initialise
 from valm.models.language_model import LanguageModel

@@ -19,14 +19,14 @@ from builders.evaluation import TinyStudy
 from valm.core.hub import digest_of_weights
 from valm.core.manifest import read_manifest
 from valm.errors import InputError, IntegrityError, SourceError
-from valm.evaluate import reading
-from valm.evaluate.baseline import BASELINES, AskedTexts, Baseline
+from valm.evaluate.answers import reading
+from valm.evaluate.answers.baseline import BASELINES, AskedTexts, Baseline
+from valm.evaluate.answers.checkpoint import Checkpoint
 from valm.evaluate.baselines import clip_text, masked_lm
-from valm.evaluate.checkpoint import Checkpoint
-from valm.evaluate.definitions import TASKS
-from valm.evaluate.metrics import full_label, raw
-from valm.evaluate.published import published
-from valm.evaluate.score import score_models
+from valm.evaluate.questions.definitions import TASKS
+from valm.evaluate.scores.metrics import full_label, raw
+from valm.evaluate.scores.published import published
+from valm.evaluate.scores.score import score_models
 
 PERPLEXITIES = [{"part": "", "scorer": name} for name in ("token_perplexity", "word_perplexity")]
 CHOICES = ("red", "green", "purple")

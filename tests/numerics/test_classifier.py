@@ -22,9 +22,9 @@ from valm.embed.encoder import load_encoder
 from valm.embed.make import make_encoder
 from valm.embed.pictures import embed_pictures
 from valm.errors import ConfigError, InputError, IntegrityError, SourceError
-from valm.ingest.picture_list import iterate_pictures
 from valm.ingest.picture_sources import RawPicture
-from valm.ingest.tokenizer import load_tokenizer
+from valm.ingest.pictures.numbering import iterate_pictures
+from valm.ingest.vocabulary.tokenizer import load_tokenizer
 
 NETWORK = "test_resnet"  # timm's own small one
 NAMES = ("hammer", "banana", "whale", "grapes")

@@ -25,7 +25,7 @@ from valm.core.manifest import verify_files
 from valm.errors import InputError
 from valm.export.convert import convert
 from valm.export.hugging_face import export_model
-from valm.ingest.tokenizer import load_tokenizer
+from valm.ingest.vocabulary.tokenizer import load_tokenizer
 from valm.models.pictures import Pictures
 from valm.train.saved_model import load_model
 

@@ -26,7 +26,7 @@ from valm.embed.encoder import TokenStates
 from valm.errors import InputError
 from valm.export.hugging_face import export_model, hugging_face_config
 from valm.export.modeling_valm import ValmConfig, ValmForCausalLM
-from valm.ingest.tokenizer import load_tokenizer
+from valm.ingest.vocabulary.tokenizer import load_tokenizer
 from valm.models.language_model import LanguageModel
 from valm.models.pictures import Pictures
 from valm.models.trunk import TrunkConfig

@@ -14,14 +14,14 @@ from builders.raw_files import raw_file
 from builders.texts import make_tokenizer
 from open_clip import SimpleTokenizer
 
-from valm.evaluate.answering import Reader
-from valm.evaluate.metrics import SCORERS
-from valm.evaluate.predict import Asked, passage_rows
-from valm.evaluate.prepared import Requests
+from valm.evaluate.answers.answering import Reader
+from valm.evaluate.answers.predict import Asked, passage_rows
+from valm.evaluate.questions.prepared import Requests
+from valm.evaluate.scores.metrics import SCORERS
 from valm.evaluate.tasks.wikitext103 import PLUGIN, TITLE
-from valm.ingest.detokenise import lambada_line, wikitext_line
-from valm.ingest.fairseq import Lines, read_lines, write_dictionary, write_lines
-from valm.ingest.tokenizer import Tokenizer, load_tokenizer
+from valm.ingest.text.detokenise import lambada_line, wikitext_line
+from valm.ingest.text.fairseq import Lines, read_lines, write_dictionary, write_lines
+from valm.ingest.vocabulary.tokenizer import Tokenizer, load_tokenizer
 from valm.models.fusion import make_fusion
 from valm.models.initialise import initialise
 from valm.models.language_model import LanguageModel

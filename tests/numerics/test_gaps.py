@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from valm.core.job import Job
-from valm.evaluate.answering import Reader
-from valm.evaluate.gaps import gap_scores
-from valm.evaluate.predict import status_for
-from valm.evaluate.prepared import MEASURED, NO_TOKEN, NOT_ASKED, Requests
+from valm.evaluate.answers.answering import Reader
+from valm.evaluate.answers.gaps import gap_scores
+from valm.evaluate.answers.predict import status_for
+from valm.evaluate.questions.prepared import MEASURED, NO_TOKEN, NOT_ASKED, Requests
 from valm.models.fusion import FUSIONS, make_fusion
 from valm.models.initialise import initialise
 from valm.models.language_model import LanguageModel

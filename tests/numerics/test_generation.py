@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from valm.config.retrieve import Query
 from valm.embed.encoders.open_clip import OpenClipEncoder, Params
 from valm.errors import InputError
-from valm.evaluate.answering import Reader
+from valm.evaluate.answers.answering import Reader
 from valm.models.fusion import FUSIONS, make_fusion
 from valm.models.language_model import LanguageModel
 from valm.models.sampling import Sampling

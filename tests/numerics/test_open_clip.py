@@ -25,7 +25,7 @@ from valm.embed.pictures import embed_pictures
 from valm.embed.tower_pass import TextPass, picture_vectors
 from valm.embed.towers import text_states
 from valm.errors import ConfigError
-from valm.ingest.picture_list import iterate_pictures, iterate_transparent_pictures
+from valm.ingest.pictures.numbering import iterate_pictures, iterate_transparent_pictures
 from valm.retrieve.keys import open_keys
 
 END_OF_TEXT = 49407

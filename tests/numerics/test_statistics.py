@@ -11,9 +11,9 @@ import pytest
 from scipy import stats
 
 from valm.errors import InputError
-from valm.evaluate import statistics
-from valm.evaluate.metrics import SCORERS
-from valm.evaluate.statistics import (
+from valm.evaluate.scores import statistics
+from valm.evaluate.scores.metrics import SCORERS
+from valm.evaluate.scores.statistics import (
     EXCHANGES,
     ItemScores,
     difference_interval,

@@ -19,8 +19,8 @@ from valm.embed.feature_layout import FEATURE_WIDTH, NETWORK_WIDTH, PACKAGE, POO
 from valm.embed.feature_network import ARCHITECTURE
 from valm.embed.features import extract_features
 from valm.errors import SourceError
-from valm.ingest.picture_list import iterate_transparent_pictures
-from valm.ingest.pixel_colours import colour_histogram
+from valm.ingest.pictures.numbering import iterate_transparent_pictures
+from valm.ingest.pictures.pixel_colours import colour_histogram
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from valm.config.plugins import check_plugins
 from valm.config.retrieve import Query
 from valm.config.study import parse_study
 from valm.errors import ConfigError
-from valm.ingest.tokenizer import load_tokenizer
+from valm.ingest.vocabulary.tokenizer import load_tokenizer
 from valm.retrieve.chunks import LONGEST_CHUNK, SEPARATORS, chunk_lengths
 from valm.retrieve.queries import queried_texts
 

@@ -12,8 +12,8 @@ from valm.cli.main import app
 from valm.core.atomic import write_text
 from valm.core.manifest import Manifest
 from valm.errors import InputError
-from valm.evaluate.compare import OTHER_ITEMS, compare_scores
-from valm.report.side_by_side import configuration_of, readable_changes, verdict_of
+from valm.evaluate.scores.compare import OTHER_ITEMS, compare_scores
+from valm.report.pages.side_by_side import configuration_of, readable_changes, verdict_of
 
 
 def finished(folder: Path) -> Path:

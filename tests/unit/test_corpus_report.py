@@ -11,8 +11,8 @@ from valm.core.atomic import write_json
 from valm.core.job import Job
 from valm.core.manifest import read_manifest
 from valm.report.chapters import ingest
-from valm.report.corpus import caption_figure, web_rows
 from valm.report.exhibits import Table
+from valm.report.figures.corpus import caption_figure, web_rows
 
 
 def test_captions_are_counted_by_length_colour_and_thing() -> None:

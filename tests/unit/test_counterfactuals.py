@@ -9,14 +9,14 @@ from builders.results import write_results
 from builders.trained import random_model
 from PIL import Image
 
-from valm.evaluate.answering import Reader
-from valm.evaluate.exchanges import PictureValues, exchanges, reader_of
-from valm.evaluate.looking import look
-from valm.ingest.hue import hue_turned
+from valm.evaluate.answers.answering import Reader
+from valm.evaluate.answers.exchanges import PictureValues, exchanges, reader_of
+from valm.evaluate.answers.looking import look
+from valm.ingest.pictures.hue import hue_turned
 from valm.models.trunk import TrunkConfig
 from valm.report.chapters import evaluate
-from valm.report.counterfactuals import exchange_label, moved_shares
 from valm.report.exhibits import Figure, Table
+from valm.report.figures.counterfactuals import exchange_label, moved_shares
 from valm.report.results import Results
 
 TRUNK = TrunkConfig(layers=3, width=16, heads=2, context_tokens=8)

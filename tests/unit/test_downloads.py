@@ -18,10 +18,10 @@ from valm.config.verbs import section_for
 from valm.core.job import Job
 from valm.core.manifest import read_manifest
 from valm.errors import InputError, SourceError
-from valm.ingest.download import download_pictures, img2dataset_program, reason_of
-from valm.ingest.picture_list import iterate_pictures, list_pictures, read_picture_list
-from valm.ingest.picture_shards import gather_pictures, write_picture_shard
-from valm.ingest.url_list import list_urls, urls_of_shard
+from valm.ingest.pictures.download import download_pictures, img2dataset_program, reason_of
+from valm.ingest.pictures.numbering import iterate_pictures, list_pictures, read_picture_list
+from valm.ingest.pictures.shards import gather_pictures, write_picture_shard
+from valm.ingest.pictures.url_list import list_urls, urls_of_shard
 
 ROWS = 60
 

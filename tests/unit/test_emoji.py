@@ -6,9 +6,9 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from valm.ingest.emoji import KEYWORDS, NAMES, caption_of, emoji_of_things, emoji_pictures
 from valm.ingest.picture_sources import PICTURE_SOURCES
-from valm.ingest.sources import load_sources
+from valm.ingest.pictures.emoji import KEYWORDS, NAMES, caption_of, emoji_of_things, emoji_pictures
+from valm.ingest.raw.sources import load_sources
 
 THINGS, PEOPLE = "Food & Drink", "People & Body"
 TABLE: list[dict[str, Any]] = [

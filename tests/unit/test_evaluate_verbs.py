@@ -15,12 +15,12 @@ from builders.retrieval import retrieve_job
 from valm.config.retrieve import Query
 from valm.core.manifest import read_manifest
 from valm.errors import ConfigError, InputError
-from valm.evaluate.definitions import TASKS
-from valm.evaluate.illustrate import TaskPictures
-from valm.evaluate.own_pictures import PicturesByName
-from valm.evaluate.prepared import read_requests, read_texts
-from valm.ingest.tokenizer import load_tokenizer
-from valm.ingest.tokens import TokenStream
+from valm.evaluate.answers.illustrate import TaskPictures
+from valm.evaluate.questions.definitions import TASKS
+from valm.evaluate.questions.own_pictures import PicturesByName
+from valm.evaluate.questions.prepared import read_requests, read_texts
+from valm.ingest.text.tokens import TokenStream
+from valm.ingest.vocabulary.tokenizer import load_tokenizer
 from valm.retrieve.index import Searcher
 from valm.retrieve.neighbours import Neighbours, look_up
 from valm.retrieve.queries import token_states

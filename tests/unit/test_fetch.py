@@ -11,8 +11,8 @@ from valm.core.job import Job
 from valm.core.manifest import read_manifest
 from valm.core.work import WORK_ROOT
 from valm.errors import IntegrityError, SourceError
-from valm.ingest import clients, fetch, sources
-from valm.ingest.sources import LOCK, Source, load_sources, raw_path
+from valm.ingest.raw import clients, fetch, sources
+from valm.ingest.raw.sources import LOCK, Source, load_sources, raw_path
 
 JOB = Job("fetch-source", {}, "c0de")
 DATA = b"picture, caption\n"

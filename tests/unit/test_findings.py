@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from valm.report.comparisons import Comparison, Verdict
-from valm.report.evidence import Evidence, Score, Setting
-from valm.report.findings import Findings, findings
+from valm.report.words.comparisons import Comparison, Verdict
+from valm.report.words.evidence import Evidence, Score, Setting
+from valm.report.words.findings import Findings, findings
 
 SETTING = Setting(
     trained_with={

@@ -11,8 +11,8 @@ import pytest
 import tokenizers
 
 from valm.errors import ConfigError, InputError, SourceError
-from valm.ingest.hub_tokenizer import hub_bpe
-from valm.ingest.tokenizer import Tokenizer
+from valm.ingest.vocabulary.hub import hub_bpe
+from valm.ingest.vocabulary.tokenizer import Tokenizer
 
 
 def published(folder: Path, **stated: Any) -> Path:

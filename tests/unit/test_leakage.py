@@ -22,7 +22,7 @@ from valm.evaluate.leakage import (
     stretch_hashes,
     texts_in_training,
 )
-from valm.evaluate.prepared import Requests, write_requests
+from valm.evaluate.questions.prepared import Requests, write_requests
 from valm.report.chapters import evaluate as chapter
 
 COLOURS = ["red", "yellow"]

@@ -23,7 +23,7 @@ from lm_eval.utils import get_rolling_token_windows
 from typer.testing import CliRunner
 
 from valm.cli.main import app
-from valm.evaluate import reading
+from valm.evaluate.answers import reading
 from valm.harness.run import PROBES
 from valm.harness.seeing import SeeingModel
 from valm.harness.valm_lm import ValmLM, rolling
@@ -242,8 +242,8 @@ def test_a_probe_gives_any_hub_model_what_our_baseline_gives_it(tmp_path: Path) 
     import polars as pl
     from lm_eval.models.huggingface import HFLM
 
-    from valm.evaluate.baseline import BASELINES, AskedTexts
-    from valm.evaluate.checkpoint import Checkpoint
+    from valm.evaluate.answers.baseline import BASELINES, AskedTexts
+    from valm.evaluate.answers.checkpoint import Checkpoint
     from valm.harness.probes import shape
     from valm.ingest.probes import SHAPES
 

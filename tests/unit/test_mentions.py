@@ -12,7 +12,7 @@ from valm.embed.sentences import NOTHING, document_texts, read_carrier, read_sen
 from valm.embed.tower_sentences import SentenceMix, Sentences, collect_sentences, draw_windows
 from valm.embed.words import COLOUR_WORDS, WordReader
 from valm.ingest.probes import held_out_words
-from valm.ingest.tokens import TokenStream
+from valm.ingest.text.tokens import TokenStream
 
 TOKENIZER = small_tokenizer()
 READER = WordReader(TOKENIZER)

@@ -8,7 +8,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from valm.evaluate.metrics import AS_IT_IS, LARGER_FIRST, PER_PROMPT, SCORERS, Baselines, answers_of
+from valm.evaluate.scores.metrics import (
+    AS_IT_IS,
+    LARGER_FIRST,
+    PER_PROMPT,
+    SCORERS,
+    Baselines,
+    answers_of,
+)
 
 COLOURS = 3
 

@@ -9,12 +9,12 @@ from builders.texts import make_tokenizer, text_job, write_source
 
 from valm.core.job import Job
 from valm.core.manifest import read_manifest
-from valm.evaluate.definitions import TASKS
-from valm.evaluate.task_texts import has_own_texts, task_texts
-from valm.ingest.overlap import measure_overlap
-from valm.ingest.phrases import all_phrases, list_phrases, phrase_hashes, shares_a_phrase
-from valm.ingest.tokenizer import load_tokenizer
-from valm.ingest.tokens import write_tokens
+from valm.evaluate.questions.definitions import TASKS
+from valm.evaluate.questions.task_texts import has_own_texts, task_texts
+from valm.ingest.text.overlap import measure_overlap
+from valm.ingest.text.phrases import all_phrases, list_phrases, phrase_hashes, shares_a_phrase
+from valm.ingest.text.tokens import write_tokens
+from valm.ingest.vocabulary.tokenizer import load_tokenizer
 
 QUESTION = "Which of the 27 old boats on the far side of the lake had a red sail that day?"
 DRAW = np.random.default_rng(2)

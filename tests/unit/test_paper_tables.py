@@ -6,11 +6,11 @@ import polars as pl
 import pytest
 from builders.scores import Story, comparisons, scores
 
-from valm.evaluate.published import paper_values, published
-from valm.report.comparisons import read_comparisons
-from valm.report.image_base_table import image_base_table
-from valm.report.paper_tables import paper_table
-from valm.report.tables import table
+from valm.evaluate.scores.published import paper_values, published
+from valm.report.tables.image_base import image_base_table
+from valm.report.tables.layout import table
+from valm.report.tables.paper import paper_table
+from valm.report.words.comparisons import read_comparisons
 
 STORY = Story()
 SCORES = scores(STORY)

@@ -9,16 +9,16 @@ from builders.pictures import drawing, drawn_list, raw_pictures
 
 from valm.config.ingest import Duplicates
 from valm.core.manifest import read_manifest, verify_files
-from valm.ingest.emoji import plain_name
-from valm.ingest.picture_list import (
+from valm.ingest.picture_sources import RawPicture, noto_drawings
+from valm.ingest.picture_sources import debian_clip_art as clip_art
+from valm.ingest.picture_sources import debian_stamps as stamps
+from valm.ingest.pictures.emoji import plain_name
+from valm.ingest.pictures.numbering import (
     iterate_pictures,
     number_pictures,
     picture_bytes,
     read_picture_list,
 )
-from valm.ingest.picture_sources import RawPicture, noto_drawings
-from valm.ingest.picture_sources import debian_clip_art as clip_art
-from valm.ingest.picture_sources import debian_stamps as stamps
 
 
 def test_shards_have_the_layout_of_img2dataset(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from valm.ingest.pixel_colours import colour_histogram
+from valm.ingest.pictures.pixel_colours import colour_histogram
 from valm.ingest.probes import COLOURS
 
 # CSS colours that nobody would name otherwise.

@@ -11,12 +11,12 @@ from builders.scores import MODELS, Story
 from valm.core.job import Job
 from valm.core.manifest import verify_files
 from valm.report.answers import counted_answers
-from valm.report.costs import model_costs, rule_costs, training_costs
-from valm.report.curves import smoothed
 from valm.report.describe import describe
-from valm.report.notebook_page import TITLES
-from valm.report.page import write_report
+from valm.report.figures.curves import smoothed
+from valm.report.pages.notebook import TITLES
+from valm.report.pages.report import write_report
 from valm.report.results import Results
+from valm.report.tables.costs import model_costs, rule_costs, training_costs
 
 JOB = Job("write-report", {"study": "small"}, "code")
 

@@ -15,10 +15,10 @@ from valm.cli.main import app
 from valm.core.job import Job
 from valm.core.manifest import read_manifest
 from valm.errors import InputError
-from valm.evaluate.own_pictures import PicturesByName
-from valm.ingest.picture_list import read_picture_list
-from valm.ingest.retracted import retracted_ids
-from valm.ingest.retraction import list_retracted, read_retracted, retract
+from valm.evaluate.questions.own_pictures import PicturesByName
+from valm.ingest.pictures.numbering import read_picture_list
+from valm.ingest.pictures.retracted import retracted_ids
+from valm.ingest.pictures.retraction import list_retracted, read_retracted, retract
 from valm.retrieve.index import Searcher, build_index
 
 

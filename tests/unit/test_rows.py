@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from valm.evaluate import rows
-from valm.evaluate.rows import Batch, Text, batches, lay_out
+from valm.evaluate.answers import rows
+from valm.evaluate.answers.rows import Batch, Text, batches, lay_out
 
 
 def texts_of(read: list[list[int]], asked: list[int]) -> tuple[np.ndarray, list[Text]]:

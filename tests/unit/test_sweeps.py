@@ -7,11 +7,11 @@ import pytest
 from builders.results import write_results
 from builders.scores import Story, scores
 
-from valm.report.comparisons import headline_rows
+from valm.report.figures.style import model_label
+from valm.report.figures.sweeps import sweep_figure, sweep_table
 from valm.report.results import Results
-from valm.report.style import model_label
-from valm.report.sweep_exhibits import sweep_figure, sweep_table
 from valm.report.sweeps import Sweep, model_aspects, sweeps, swept_scores
+from valm.report.words.comparisons import headline_rows
 
 SAME = {"base": 2702, "layer": 3, "query": "windows of 48", "fusion": "joint"}
 

@@ -16,10 +16,10 @@ from PIL import Image
 
 from valm.core.manifest import read_manifest
 from valm.errors import ConfigError, SourceError
-from valm.ingest.documents import Document, read_text
 from valm.ingest.nouns import plural, with_article
 from valm.ingest.probes import COLOURS, coloured_things, held_out_words, shaped_things
-from valm.ingest.text import write_text
+from valm.ingest.text.documents import Document, read_text
+from valm.ingest.text.write import write_text
 from valm.ingest.text_sources import TEXT_SOURCES, TextInputs, brown, colour_notes
 from valm.ingest.text_sources.colour_notes import Shown, is_noted, notes_of, shown_colours
 from valm.ingest.text_sources.wordnet_glosses import is_everyday, parse_synset, sentence

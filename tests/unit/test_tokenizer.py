@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from valm.errors import ConfigError
-from valm.ingest import tokenizer as module
-from valm.ingest.cleaning import clean_text
 from valm.ingest.probes import answer_words
-from valm.ingest.tokenizer import Tokenizer, load_tokenizer
+from valm.ingest.text.cleaning import clean_text
+from valm.ingest.vocabulary import tokenizer as module
+from valm.ingest.vocabulary.tokenizer import Tokenizer, load_tokenizer
 
 TEXTS = [f"The {i}th frog's pond, in 19{i}, was not deep; it was wide." for i in range(200)]
 PLAIN = [

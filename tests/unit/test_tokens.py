@@ -10,11 +10,11 @@ from builders.texts import make_tokenizer, make_tokens, write_source
 from valm.core.manifest import read_manifest
 from valm.embed.sentences import document_texts
 from valm.errors import ConfigError, InputError
-from valm.evaluate.definitions import TASKS
-from valm.ingest.corpus import SPLITS
-from valm.ingest.documents import Document, line_blocks
-from valm.ingest.tokenizer import Tokenizer, load_tokenizer
-from valm.ingest.tokens import TokenStream
+from valm.evaluate.questions.definitions import TASKS
+from valm.ingest.text.corpus import SPLITS
+from valm.ingest.text.documents import Document, line_blocks
+from valm.ingest.text.tokens import TokenStream
+from valm.ingest.vocabulary.tokenizer import Tokenizer, load_tokenizer
 
 PONDS = [f"pond {i} is {i % 7} metres deep." for i in range(600)]
 FROGS = [f"Frog {i} sits near\npond {i % 9}." for i in range(400)] + [PONDS[5].upper(), PONDS[6]]

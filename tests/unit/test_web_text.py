@@ -16,11 +16,11 @@ from builders.web_texts import made_documents, packed_documents, write_web_file,
 
 from valm.core.manifest import Manifest, read_manifest
 from valm.errors import ConfigError
-from valm.ingest import web_text
-from valm.ingest.documents import read_documents
-from valm.ingest.repeated_texts import near_signature, repeated_documents
-from valm.ingest.text_filters import Filters, why_left_out
-from valm.ingest.tokens import TokenStream, write_tokens
+from valm.ingest.text import web_text
+from valm.ingest.text.documents import read_documents
+from valm.ingest.text.filters import Filters, why_left_out
+from valm.ingest.text.repeated_texts import near_signature, repeated_documents
+from valm.ingest.text.tokens import TokenStream, write_tokens
 
 
 @pytest.fixture(autouse=True)
@@ -168,7 +168,8 @@ WRITE = """
 import sys, time
 from pathlib import Path
 from builders.web_texts import write_web_text
-from valm.ingest import web_parts, web_text
+from valm.ingest.text import web_parts
+from valm.ingest.text import web_text
 
 def slow_part(raw, params, folder):
     time.sleep(0.15)
@@ -219,7 +220,7 @@ PEAK = """
 import sys
 from pathlib import Path
 from builders.web_texts import write_web_text
-from valm.ingest import web_text
+from valm.ingest.text import web_text
 web_text.PART_BYTES = 1 << 18
 write_web_text(Path(sys.argv[1]), Path(sys.argv[2]), duplicates="near")
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))

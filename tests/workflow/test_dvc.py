@@ -133,7 +133,7 @@ def test_what_is_forged_or_made_otherwise_is_not_adopted(clone: Repository) -> N
     refused(leaf, b'"config_digest": "', b'"config_digest": "f', "recall.manifest.json")
     settings = clone.folder / "config.yaml"
     refused(settings, b"steps: 20\n", b"steps: 21\n", "made with other settings", "steps")
-    code = clone.folder / "src/valm/ingest/corpus.py"
+    code = clone.folder / "src/valm/ingest/text/corpus.py"
     refused(code, b"\nimport ", b"\nimport this\nimport ", "made with other code")
 
 

@@ -96,10 +96,15 @@ def test_times_of_files_mean_nothing(finished: Checkout) -> None:
 @pytest.mark.parametrize(
     "module, old, new, rules",
     [
-        ("ingest/tokens.py", "import", "# why\nimport", set()),
+        ("ingest/text/tokens.py", "import", "# why\nimport", set()),
         ("train/fit.py", '"""', '"""In other words: ', set()),
         ("models/trunk.py", "    return", "\n\n    return", set()),
-        ("report/numbers.py", "import", "import this\nimport", {"run_notebook", "write_report"}),
+        (
+            "report/words/numbers.py",
+            "import",
+            "import this\nimport",
+            {"run_notebook", "write_report"},
+        ),
     ],
 )
 def test_a_comment_reruns_nothing_and_code_what_depends_on_it(

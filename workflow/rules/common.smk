@@ -27,7 +27,7 @@ from valm.config.study import parse_study
 from valm.config.verbs import ASIDE, aside_for, code_for, section_for
 from valm.core.digest import canonical_json
 from valm.errors import ConfigError
-from valm.ingest.sources import source_named
+from valm.ingest.raw.sources import source_named
 
 PHASES = ("ingest", "embed", "retrieve", "train", "evaluate", "report")
 RETRACTED = Path("config/retracted.tsv")  # what `valm retract` writes

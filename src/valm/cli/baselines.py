@@ -30,7 +30,7 @@ def evaluate_baseline(
     sha256: Annotated[str | None, typer.Option(help="With --checkpoint: of its weights.")] = None,
 ) -> None:
     """Let a model of others (GPT-2, BERT, CLIP ...) answer a prepared task."""
-    from valm.evaluate.ask_baseline import evaluate_baseline as run
+    from valm.evaluate.answers.ask_baseline import evaluate_baseline as run
 
     if checkpoint is not None:
         entry = {

@@ -25,9 +25,9 @@ def compare(
     """Say what differs between two studies: their settings, and their scores, tested in pairs."""
     from valm.cli.explain import changes
     from valm.core.atomic import write_text
-    from valm.evaluate.compare import compare_scores
+    from valm.evaluate.scores.compare import compare_scores
+    from valm.report.pages.side_by_side import comparison_page, configuration_of, readable_changes
     from valm.report.results import Results
-    from valm.report.side_by_side import comparison_page, configuration_of, readable_changes
 
     scores = compare_scores(first, second)
     before, after = (configuration_of(Results(path).manifests()) for path in (first, second))

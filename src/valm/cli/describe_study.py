@@ -10,7 +10,7 @@ from valm.cli.registries import checked_study
 from valm.config.study import DEFAULT_STUDY, Study
 from valm.core.registry import did_you_mean
 from valm.errors import ConfigError
-from valm.report.numbers import number, size
+from valm.report.words.numbers import number, size
 
 STUDIES = Path("config/studies")
 LEFT = 2  # columns of text, which stand on the left

@@ -156,8 +156,8 @@ def _configuration(config: list[Path]) -> Finding:
 
 def _sources(config: list[Path]) -> Finding:
     """Where the study's raw files can be taken from now; nothing is fetched."""
-    from valm.ingest.fetch import mirror_tree, reachable
-    from valm.ingest.sources import source_named
+    from valm.ingest.raw.fetch import mirror_tree, reachable
+    from valm.ingest.raw.sources import source_named
 
     try:
         study = checked_study(config)

@@ -27,7 +27,7 @@ def prepare_task(
     raw: Annotated[list[Path] | None, typer.Option(help="Manifests of its raw files.")] = None,
 ) -> None:
     """Turn a task's prompts into tokens."""
-    from valm.evaluate.prepare import prepare_task as run
+    from valm.evaluate.questions.prepare import prepare_task as run
 
     job = options.open_job(task=task)
     run(job, task=task, raw=raw or [], tokenizer=tokenizer, tokens=tokens, output=output)
@@ -48,7 +48,7 @@ def illustrate_task(
     ] = None,
 ) -> None:
     """Find the pictures of every token of a prepared task."""
-    from valm.evaluate.illustrate import illustrate_task as run
+    from valm.evaluate.answers.illustrate import illustrate_task as run
 
     job = options.open_job(encoder=encoder, preset=preset, task=task)
     run(
@@ -82,8 +82,8 @@ def evaluate_model(
     vectors: Vectors = None,
 ) -> None:
     """Let every seed of a model answer a task, with its own pictures and with the controls'."""
-    from valm.evaluate.predict import Shown
-    from valm.evaluate.predict import evaluate_model as run
+    from valm.evaluate.answers.predict import Shown
+    from valm.evaluate.answers.predict import evaluate_model as run
 
     job = options.open_job(model=model, task=task)
     shown = Shown(pictures, vectors) if pictures and vectors else None
@@ -107,8 +107,8 @@ def look_at_prompts(
     ] = None,
 ) -> None:
     """Write where models look in a few prompts, and what they answer when the pictures are others."""
-    from valm.evaluate.sights import Base
-    from valm.evaluate.sights import look_at_prompts as run
+    from valm.evaluate.answers.sights import Base
+    from valm.evaluate.answers.sights import look_at_prompts as run
 
     job = options.open_job(encoder=encoder, preset=preset)
     base = Base(pictures, encoder, vectors, index, raw or [])
@@ -122,7 +122,7 @@ def score_models(
     output: Output,
 ) -> None:
     """Score all answers, with intervals, and test the study's pairs of models."""
-    from valm.evaluate.score import score_models as run
+    from valm.evaluate.scores.score import score_models as run
 
     job = options.open_job()
     run(job, predictions=predictions, requests=requests, output=output)
@@ -140,8 +140,8 @@ def score_cell(
     vectors: Vectors = None,
 ) -> None:
     """Write one cell of the score table: one model, one seed, one task."""
-    from valm.evaluate.cell import score_cell as run
-    from valm.evaluate.predict import Shown
+    from valm.evaluate.answers.predict import Shown
+    from valm.evaluate.scores.cell import score_cell as run
 
     job = options.open_job(model=model, task=task, seed=seed)
     shown = Shown(pictures, vectors) if pictures and vectors else None

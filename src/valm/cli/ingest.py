@@ -22,7 +22,7 @@ def fetch_source(
     optional: Annotated[bool, typer.Option(help="Record it as unavailable, don't fail.")] = False,
 ) -> None:
     """Take a raw source from the data folder, a mirror or its client, and verify it."""
-    from valm.ingest.fetch import fetch_source as run
+    from valm.ingest.raw.fetch import fetch_source as run
 
     job = options.open_job(source=source)
     run(job, source=source, data=data, mirror=mirror, optional=optional, output=output)
@@ -35,7 +35,7 @@ def write_pictures(
     raw: Annotated[list[Path] | None, typer.Option(help="Manifests of its raw files.")] = None,
 ) -> None:
     """Write a picture source as LAION-style tar shards."""
-    from valm.ingest.pictures import write_pictures as run
+    from valm.ingest.pictures.write import write_pictures as run
 
     job = options.open_job(source=source)
     run(job, source=source, raw=raw or [], output=output)
@@ -47,7 +47,7 @@ def list_pictures(
     output: Output,
 ) -> None:
     """Number all pictures and mark near-duplicates."""
-    from valm.ingest.picture_list import list_pictures as run
+    from valm.ingest.pictures.numbering import list_pictures as run
 
     job = options.open_job()
     run(job, pictures=pictures, output=output)
@@ -62,7 +62,7 @@ def list_retracted(
     ] = None,
 ) -> None:
     """Find the ids of the pictures that have been taken down."""
-    from valm.ingest.retraction import list_retracted as run
+    from valm.ingest.pictures.retraction import list_retracted as run
 
     job = options.open_job()
     run(job, pictures=pictures, file=file, output=output)

@@ -24,7 +24,7 @@ def write_text(
     ] = None,
 ) -> None:
     """Write a text source as cleaned documents in CC-100's layout."""
-    from valm.ingest.text import write_text as run
+    from valm.ingest.text.write import write_text as run
 
     job = options.open_job(source=source)
     run(job, source=source, raw=raw or [], pictures=pictures, output=output)
@@ -36,7 +36,7 @@ def train_tokenizer(
     output: Output,
 ) -> None:
     """Train the vocabulary on the training split, or write CLIP's."""
-    from valm.ingest.tokenizer import train_tokenizer as run
+    from valm.ingest.vocabulary.tokenizer import train_tokenizer as run
 
     job = options.open_job()
     run(job, text=text, output=output)
@@ -50,7 +50,7 @@ def write_tokens(
     phrases: Phrases = None,
 ) -> None:
     """Split, draw, shuffle and encode the documents into token streams."""
-    from valm.ingest.tokens import write_tokens as run
+    from valm.ingest.text.tokens import write_tokens as run
 
     job = options.open_job()
     run(job, text=text, tokenizer=tokenizer, output=output, phrases=phrases or [])
@@ -63,10 +63,10 @@ def list_phrases(
     raw: Annotated[list[Path] | None, typer.Option(help="Manifests of its raw files.")] = None,
 ) -> None:
     """List the phrases of 13 words of an evaluation set."""
-    from valm.evaluate.definitions import TASKS
-    from valm.evaluate.prepare import raw_files
-    from valm.evaluate.task_texts import task_texts
-    from valm.ingest.phrases import list_phrases as run
+    from valm.evaluate.questions.definitions import TASKS
+    from valm.evaluate.questions.prepare import raw_files
+    from valm.evaluate.questions.task_texts import task_texts
+    from valm.ingest.text.phrases import list_phrases as run
 
     job = options.open_job(task=task)
     files, reason = raw_files(raw or [])
@@ -82,7 +82,7 @@ def measure_overlap(
     phrases: Phrases = None,
 ) -> None:
     """Count what the training text shares with each evaluation set."""
-    from valm.ingest.overlap import measure_overlap as run
+    from valm.ingest.text.overlap import measure_overlap as run
 
     job = options.open_job()
     run(job, tokens=tokens, tokenizer=tokenizer, phrases=phrases or [], output=output)

@@ -20,7 +20,7 @@ def list_urls(
     output: Output,
 ) -> None:
     """Filter and sample metadata of the web's pictures into the addresses of each shard."""
-    from valm.ingest.url_list import list_urls as run
+    from valm.ingest.pictures.url_list import list_urls as run
 
     job = options.open_job(source=source)
     run(job, source=source, output=output)
@@ -34,7 +34,7 @@ def download_pictures(
     output: Output,
 ) -> None:
     """Download a shard's pictures with img2dataset, and list what survived."""
-    from valm.ingest.download import download_pictures as run
+    from valm.ingest.pictures.download import download_pictures as run
 
     job = options.open_job(source=source, shard=shard)
     run(job, source=source, shard=shard, urls=urls, output=output)
@@ -50,7 +50,7 @@ def write_picture_shard(
     ] = None,
 ) -> None:
     """Decode, shrink and write one shard of a picture source."""
-    from valm.ingest.picture_shards import write_picture_shard as run
+    from valm.ingest.pictures.shards import write_picture_shard as run
 
     job = options.open_job(source=source, shard=shard)
     run(job, source=source, shard=shard, downloaded=downloaded, output=output)
@@ -63,7 +63,7 @@ def gather_pictures(
     output: Output,
 ) -> None:
     """Write the list of a source's shards with their hashes."""
-    from valm.ingest.picture_shards import gather_pictures as run
+    from valm.ingest.pictures.shards import gather_pictures as run
 
     job = options.open_job(source=source)
     run(job, source=source, shards=shards, output=output)

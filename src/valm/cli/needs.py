@@ -13,8 +13,8 @@ from valm.cli.registries import REGISTRIES
 from valm.config.base import Settings
 from valm.config.source_params import source_params
 from valm.config.study import DEFAULT_STUDY, Study
-from valm.evaluate.definitions import TASKS
-from valm.evaluate.task_texts import has_own_texts
+from valm.evaluate.questions.definitions import TASKS
+from valm.evaluate.questions.task_texts import has_own_texts
 from valm.ingest.picture_sources import PICTURE_SOURCES
 
 DATA, OPTIONAL_DATA = "data", "data_optional"

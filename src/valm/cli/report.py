@@ -21,7 +21,7 @@ def run_notebook(
     ],
 ) -> None:
     """Execute a notebook on a study's results; a failed one stays beside the log."""
-    from valm.report.notebooks import run_notebook as run
+    from valm.report.pages.notebooks import run_notebook as run
 
     job = options.open_job(chapter=notebook.stem.partition("_")[2])
     run(job, notebook=notebook, results=results, output=output, log=options.log)
@@ -53,7 +53,7 @@ def write_report(
     output: Annotated[Path, typer.Option(help="Manifest to write, beside report.html.")],
 ) -> None:
     """Write the one page, with its tables as CSV and its figures as SVG beside it."""
-    from valm.report.page import write_report as run
+    from valm.report.pages.report import write_report as run
 
     job = options.open_job()
     run(job, results=results, notebooks=notebooks, output=output)

@@ -23,7 +23,7 @@ def retract(
     ),
 ) -> None:
     """Take pictures out of indices, neighbours and reports, from the next run on."""
-    from valm.ingest.retraction import retract as run
+    from valm.ingest.pictures.retraction import retract as run
 
     if not ids.is_file():
         raise InputError("there is no such file", where=ids, cure="write one picture a line")

@@ -32,26 +32,28 @@ class Verb:
 
 
 VERBS: dict[str, Verb] = {
-    "fetch-source": Verb("ingest", "valm.ingest.fetch"),
-    "list-urls": Verb("ingest", "valm.ingest.url_list", ("ingest.pictures.params",)),
-    "download-pictures": Verb("ingest", "valm.ingest.download", ("ingest.pictures.params",)),
-    "write-pictures": Verb("ingest", "valm.ingest.pictures", ("ingest.pictures.storage",)),
+    "fetch-source": Verb("ingest", "valm.ingest.raw.fetch"),
+    "list-urls": Verb("ingest", "valm.ingest.pictures.url_list", ("ingest.pictures.params",)),
+    "download-pictures": Verb(
+        "ingest", "valm.ingest.pictures.download", ("ingest.pictures.params",)
+    ),
+    "write-pictures": Verb("ingest", "valm.ingest.pictures.write", ("ingest.pictures.storage",)),
     "write-picture-shard": Verb(
         "ingest",
-        "valm.ingest.picture_shards",
+        "valm.ingest.pictures.shards",
         ("ingest.pictures.storage", "ingest.pictures.params"),
     ),
-    "gather-pictures": Verb("ingest", "valm.ingest.picture_shards"),
+    "gather-pictures": Verb("ingest", "valm.ingest.pictures.shards"),
     "list-pictures": Verb(
         "ingest",
-        "valm.ingest.picture_list",
+        "valm.ingest.pictures.numbering",
         ("ingest.pictures.sources", "ingest.pictures.duplicates"),
     ),
-    "list-retracted": Verb("ingest", "valm.ingest.retraction"),
-    "write-text": Verb("ingest", "valm.ingest.text", ("ingest.text.params", "seed")),
+    "list-retracted": Verb("ingest", "valm.ingest.pictures.retraction"),
+    "write-text": Verb("ingest", "valm.ingest.text.write", ("ingest.text.params", "seed")),
     "train-tokenizer": Verb(
         "ingest",
-        "valm.ingest.tokenizer",
+        "valm.ingest.vocabulary.tokenizer",
         (
             "ingest.tokenizer",
             "ingest.text.sources",
@@ -59,9 +61,9 @@ VERBS: dict[str, Verb] = {
             "ingest.text.documents",
         ),
     ),
-    "write-tokens": Verb("ingest", "valm.ingest.tokens", ("ingest.text", "seed")),
-    "list-phrases": Verb("ingest", "valm.ingest.phrases"),
-    "measure-overlap": Verb("ingest", "valm.ingest.overlap"),
+    "write-tokens": Verb("ingest", "valm.ingest.text.tokens", ("ingest.text", "seed")),
+    "list-phrases": Verb("ingest", "valm.ingest.text.phrases"),
+    "measure-overlap": Verb("ingest", "valm.ingest.text.overlap"),
     "extract-features": Verb("embed", "valm.embed.features", ("embed.features",)),
     "make-encoder": Verb("embed", "valm.embed.make", ("embed.encoder", "seed")),
     "embed-pictures": Verb("embed", "valm.embed.pictures", ()),
@@ -86,19 +88,19 @@ VERBS: dict[str, Verb] = {
         aside=("train.checkpoint_every_steps", "train.tracking"),
     ),
     "prepare-task": Verb(
-        "evaluate", "valm.evaluate.prepare", ("evaluate.samples", "evaluate.words")
+        "evaluate", "valm.evaluate.questions.prepare", ("evaluate.samples", "evaluate.words")
     ),
     "illustrate-task": Verb(
-        "evaluate", "valm.evaluate.illustrate", ("retrieve.presets", "retrieve.top_k")
+        "evaluate", "valm.evaluate.answers.illustrate", ("retrieve.presets", "retrieve.top_k")
     ),
     "evaluate-model": Verb(
         "evaluate",
-        "valm.evaluate.predict",
+        "valm.evaluate.answers.predict",
         ("evaluate.controls", "models.variants", "models.trunk", "seed"),
     ),
     "look-at-prompts": Verb(
         "evaluate",
-        "valm.evaluate.sights",
+        "valm.evaluate.answers.sights",
         (
             "evaluate.counterfactuals",
             "embed.features",
@@ -108,15 +110,17 @@ VERBS: dict[str, Verb] = {
             "seed",
         ),
     ),
-    "evaluate-baseline": Verb("evaluate", "valm.evaluate.ask_baseline", ("evaluate.baselines",)),
+    "evaluate-baseline": Verb(
+        "evaluate", "valm.evaluate.answers.ask_baseline", ("evaluate.baselines",)
+    ),
     "audit-leakage": Verb("evaluate", "valm.evaluate.leakage"),
-    "score-models": Verb("evaluate", "valm.evaluate.score", ("evaluate.statistics", "seed")),
+    "score-models": Verb("evaluate", "valm.evaluate.scores.score", ("evaluate.statistics", "seed")),
     "score-cell": Verb(
         "evaluate",
-        "valm.evaluate.cell",
+        "valm.evaluate.scores.cell",
         ("evaluate.controls", "evaluate.statistics", "models.variants", "models.trunk", "seed"),
     ),
-    "run-notebook": Verb("report", "valm.report.notebooks", ("study",)),
+    "run-notebook": Verb("report", "valm.report.pages.notebooks", ("study",)),
     "write-viewer": Verb(
         "report",
         "valm.serve.recorded_page",
@@ -133,7 +137,7 @@ VERBS: dict[str, Verb] = {
             "report.prompts",
         ),
     ),
-    "write-report": Verb("report", "valm.report.page", ("study",)),
+    "write-report": Verb("report", "valm.report.pages.report", ("study",)),
 }
 
 # Verbs whose rules run on request only, or for what a study may list: the default study does without.

@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from valm.errors import InputError
-from valm.ingest.archives import read_members
+from valm.ingest.raw.archives import read_members
 
 ARCHITECTURE = "tf_efficientnet_lite0"
 MAXIMUM_WEIGHT_BYTES = 64 << 20

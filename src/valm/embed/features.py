@@ -23,11 +23,11 @@ from valm.embed.batches import batches
 from valm.embed.feature_layout import FEATURE_WIDTH, NETWORK_WIDTH, PACKAGE
 from valm.embed.feature_network import as_input, load_feature_network, network_features
 from valm.errors import SourceError
-from valm.ingest.picture_decoding import on_white
-from valm.ingest.picture_list import iterate_transparent_pictures
-from valm.ingest.pixel_colours import colour_histogram
+from valm.ingest.pictures.decoding import on_white
+from valm.ingest.pictures.numbering import iterate_transparent_pictures
+from valm.ingest.pictures.pixel_colours import colour_histogram
 from valm.ingest.probes import COLOURS
-from valm.ingest.sources import raw_path
+from valm.ingest.raw.sources import raw_path
 
 KIND = "features"
 PICTURES_PER_BLOCK = 256  # what a killed run loses at most

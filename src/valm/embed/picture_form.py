@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from valm.embed.batches import batches
-from valm.ingest.picture_decoding import Rejected, on_white, open_picture
+from valm.ingest.pictures.decoding import Rejected, on_white, open_picture
 
 PICTURES_PER_CHUNK = 16  # what a worker is handed at once
 CHUNKS_AHEAD = 3  # for each worker; bounds the memory

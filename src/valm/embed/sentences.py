@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from valm.embed.mentions import Mentions
 from valm.embed.words import WordReader
 from valm.ingest.nouns import plural
-from valm.ingest.tokenizer import Tokenizer
-from valm.ingest.tokens import TokenStream
+from valm.ingest.text.tokens import TokenStream
+from valm.ingest.vocabulary.tokenizer import Tokenizer
 
 COLOUR_NOTES = "colour_notes"
 NOTHING = -1

@@ -39,7 +39,7 @@ from valm.embed.batches import batches
 from valm.embed.encoder import KIND, PictureVectors, PixelEncoder, load_encoder
 from valm.embed.picture_form import Decoded, Decoders
 from valm.errors import ConfigError, InputError
-from valm.ingest.picture_list import MAXIMUM_PICTURE_BYTES, opened_shard
+from valm.ingest.pictures.numbering import MAXIMUM_PICTURE_BYTES, opened_shard
 
 SHARD_KIND = "shard_vectors"
 ENDINGS = ("jpg", "jpeg", "png", "webp", "gif")

@@ -23,7 +23,7 @@ from valm.embed.sentences import (
     read_sentence,
 )
 from valm.embed.words import WordReader
-from valm.ingest.tokenizer import Tokenizer
+from valm.ingest.vocabulary.tokenizer import Tokenizer
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from valm.ingest.probes import COLOURS, held_out_words
-from valm.ingest.tokenizer import Tokenizer
+from valm.ingest.vocabulary.tokenizer import Tokenizer
 
 WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 WORD_OR_SIGN = re.compile(WORD.pattern + r"|[^\s\w]|\d")

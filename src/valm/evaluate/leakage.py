@@ -23,11 +23,11 @@ from valm.core.atomic import write_json
 from valm.core.job import Job
 from valm.core.manifest import read_manifest
 from valm.embed.words import WORD
-from valm.evaluate.own_pictures import forms
-from valm.evaluate.prepared import KIND as TASK_KIND
-from valm.evaluate.prepared import MEASURED, Requests, read_requests
-from valm.ingest.picture_list import read_picture_list
-from valm.ingest.tokens import TokenStream
+from valm.evaluate.questions.own_pictures import forms
+from valm.evaluate.questions.prepared import KIND as TASK_KIND
+from valm.evaluate.questions.prepared import MEASURED, Requests, read_requests
+from valm.ingest.pictures.numbering import read_picture_list
+from valm.ingest.text.tokens import TokenStream
 
 KIND = "leakage"
 LONGEST_STRETCH, SHORTEST_TEXT = 13, 4  # tokens

@@ -10,8 +10,8 @@ import polars as pl
 
 from valm.core.manifest import Manifest, read_manifest
 from valm.export.ancestry import SUFFIX, Ancestry
-from valm.report.numbers import NOTHING, number, score, with_interval
-from valm.report.style import metric_label, model_label, task_label
+from valm.report.figures.style import metric_label, model_label, task_label
+from valm.report.words.numbers import NOTHING, number, score, with_interval
 
 FRONT = """\
 ---

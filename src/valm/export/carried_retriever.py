@@ -15,7 +15,7 @@ from valm.embed.encoder import KIND as ENCODER_KIND
 from valm.embed.towers import TEXT_HEADS
 from valm.errors import InputError
 from valm.export.ancestry import Ancestry
-from valm.ingest.picture_list import read_picture_list
+from valm.ingest.pictures.numbering import read_picture_list
 from valm.retrieve.index import KIND as INDEX_KIND
 
 LOADER = Path(__file__).with_name("valm_retriever.py")

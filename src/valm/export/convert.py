@@ -22,8 +22,8 @@ from valm.core.logs import logger
 from valm.core.manifest import write_manifest
 from valm.errors import InputError
 from valm.export.fairseq_checkpoint import Checkpoint, read_checkpoint
-from valm.ingest.fairseq import SPECIAL_ENTRIES
-from valm.ingest.tokenizer import train_tokenizer
+from valm.ingest.text.fairseq import SPECIAL_ENTRIES
+from valm.ingest.vocabulary.tokenizer import train_tokenizer
 from valm.models.fusion import make_fusion
 from valm.models.language_model import LanguageModel
 from valm.models.trunk import TrunkConfig

@@ -21,9 +21,9 @@ from valm.export.ancestry import Ancestry
 from valm.export.card import model_card
 from valm.export.carried_retriever import write_retriever
 from valm.export.modeling_valm import ValmConfig
-from valm.ingest.tokenizer import FILE as TOKENIZER
-from valm.ingest.tokenizer import KIND as TOKENIZER_KIND
-from valm.ingest.tokenizer import load_tokenizer
+from valm.ingest.vocabulary.tokenizer import FILE as TOKENIZER
+from valm.ingest.vocabulary.tokenizer import KIND as TOKENIZER_KIND
+from valm.ingest.vocabulary.tokenizer import load_tokenizer
 from valm.models.language_model import LanguageModel
 from valm.train.saved_model import WEIGHTS, load_model
 

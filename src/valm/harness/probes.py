@@ -11,7 +11,7 @@ from typing import Any
 
 from datasets import Dataset
 
-from valm.evaluate.definitions import TASKS, ChoiceTask
+from valm.evaluate.questions.definitions import TASKS, ChoiceTask
 
 
 def colour(**_: Any) -> dict[str, Dataset]:

@@ -15,11 +15,11 @@ from valm.core.manifest import read_manifest, verify_files
 from valm.embed.encoder import KIND as ENCODER_KIND
 from valm.embed.encoder import Encoder, load_encoder
 from valm.errors import InputError
-from valm.evaluate.answering import Reader
+from valm.evaluate.answers.answering import Reader
 from valm.export.ancestry import Ancestry
 from valm.export.carried_retriever import query_of
-from valm.ingest.tokenizer import KIND as TOKENIZER_KIND
-from valm.ingest.tokenizer import Tokenizer, load_tokenizer
+from valm.ingest.vocabulary.tokenizer import KIND as TOKENIZER_KIND
+from valm.ingest.vocabulary.tokenizer import Tokenizer, load_tokenizer
 from valm.models.language_model import LanguageModel
 from valm.models.pictures import standardise
 from valm.retrieve.given import CONTROLS, give

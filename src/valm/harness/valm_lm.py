@@ -11,9 +11,9 @@ from lm_eval.api.model import TemplateLM
 
 from valm.core.progress import track
 from valm.errors import InputError
-from valm.evaluate.continuations import Likelihood, Span, likelihoods
-from valm.evaluate.reading import read
-from valm.evaluate.rows import Text
+from valm.evaluate.answers.continuations import Likelihood, Span, likelihoods
+from valm.evaluate.answers.reading import read
+from valm.evaluate.answers.rows import Text
 from valm.harness.seeing import SeeingModel
 
 TEXTS_AT_ONCE = 256  # whose pictures are in memory together

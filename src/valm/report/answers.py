@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from valm.evaluate.metrics import AS_IT_IS, CALIBRATED, Reading, candidate_scores
+from valm.evaluate.scores.metrics import AS_IT_IS, CALIBRATED, Reading, candidate_scores
 
 Rival = tuple[str, str]
 

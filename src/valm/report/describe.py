@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from valm.core.manifest import Manifest
-from valm.report.costs import PHASES
-from valm.report.numbers import number, size
 from valm.report.results import Results
+from valm.report.tables.costs import PHASES
+from valm.report.words.numbers import number, size
 
 
 def describe(results: Path) -> str:

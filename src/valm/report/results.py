@@ -16,7 +16,7 @@ import polars as pl
 
 from valm.core.manifest import Manifest, read_manifest
 from valm.errors import InputError
-from valm.ingest.documents import read_documents
+from valm.ingest.text.documents import read_documents
 
 MAXIMUM_JSON_BYTES = 64 << 20
 SUFFIX = ".manifest.json"

@@ -12,7 +12,7 @@ from valm.config.retrieve import Preset, Query
 from valm.core.atomic import write_json
 from valm.core.job import Job
 from valm.embed.encoder import Encoder, load_encoder
-from valm.ingest.tokenizer import Tokenizer, load_tokenizer
+from valm.ingest.vocabulary.tokenizer import Tokenizer, load_tokenizer
 from valm.retrieve.index import Searcher
 from valm.retrieve.neighbours import look_up
 

@@ -20,7 +20,7 @@ from valm.core.job import Job
 from valm.core.logs import logger
 from valm.core.manifest import Manifest, read_manifest, verify_files
 from valm.errors import InputError, IntegrityError
-from valm.ingest.retracted import retracted_ids
+from valm.ingest.pictures.retracted import retracted_ids
 from valm.retrieve.factory import bytes_per_vector, inverted_lists, make_index
 from valm.retrieve.keys import open_keys
 

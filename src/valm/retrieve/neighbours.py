@@ -25,7 +25,7 @@ from valm.core.manifest import read_manifest
 from valm.core.progress import Tracker
 from valm.embed.encoder import Encoder, load_encoder
 from valm.errors import InputError, IntegrityError
-from valm.ingest.tokens import TokenStream
+from valm.ingest.text.tokens import TokenStream
 from valm.retrieve.index import Searcher
 from valm.retrieve.queries import BLOCK_TOKENS, States, queried_texts, token_states
 

@@ -27,8 +27,8 @@ from valm.core.manifest import read_manifest
 from valm.core.seeding import numpy_generator
 from valm.embed.encoder import load_encoder
 from valm.errors import InputError, ValmError
-from valm.ingest.retracted import retracted_ids
-from valm.ingest.tokens import TokenStream
+from valm.ingest.pictures.retracted import retracted_ids
+from valm.ingest.text.tokens import TokenStream
 from valm.retrieve.index import Searcher
 from valm.retrieve.keys import PictureKeys, open_keys
 from valm.retrieve.queries import queried_texts, states_at

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from valm.errors import InputError
-from valm.evaluate.answering import Reader
-from valm.evaluate.looking import Sight, look
-from valm.report.style import model_colour, model_label
+from valm.evaluate.answers.answering import Reader
+from valm.evaluate.answers.looking import Sight, look
+from valm.report.figures.style import model_colour, model_label
 from valm.retrieve.neighbours import Neighbours
 from valm.serve.open_study import OpenStudy, Voice
 

@@ -16,10 +16,10 @@ from valm.config.study import Study
 from valm.core.registry import did_you_mean
 from valm.embed.encoder import Encoder, load_encoder
 from valm.errors import ConfigError, InputError
-from valm.evaluate.predict import ORACLE, OWN
-from valm.ingest.picture_list import picture_bytes, read_picture_list
-from valm.ingest.retracted import retracted_ids
-from valm.ingest.tokenizer import Tokenizer, load_tokenizer
+from valm.evaluate.answers.predict import ORACLE, OWN
+from valm.ingest.pictures.numbering import picture_bytes, read_picture_list
+from valm.ingest.pictures.retracted import retracted_ids
+from valm.ingest.vocabulary.tokenizer import Tokenizer, load_tokenizer
 from valm.models.language_model import LanguageModel
 from valm.retrieve.growing import GrowingText
 from valm.retrieve.index import Searcher

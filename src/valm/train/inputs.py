@@ -15,7 +15,7 @@ from torch import Tensor
 from valm.config.models import Variant
 from valm.core.manifest import read_manifest
 from valm.errors import InputError
-from valm.ingest.tokens import TokenStream
+from valm.ingest.text.tokens import TokenStream
 from valm.models.pictures import standardise
 from valm.retrieve.given import Given, give
 from valm.train.batches import Blocks

@@ -42,10 +42,10 @@ from valm.embed.tower_training import Targets, TextTraining, train_text_tower
 from valm.embed.towers import TextTower
 from valm.embed.words import WordReader
 from valm.errors import ConfigError, InputError
-from valm.ingest.picture_decoding import on_white
-from valm.ingest.picture_list import iterate_pictures, read_picture_list
-from valm.ingest.tokenizer import load_tokenizer
-from valm.ingest.tokens import TokenStream
+from valm.ingest.pictures.decoding import on_white
+from valm.ingest.pictures.numbering import iterate_pictures, read_picture_list
+from valm.ingest.text.tokens import TokenStream
+from valm.ingest.vocabulary.tokenizer import load_tokenizer
 
 WEIGHTS = "encoder.safetensors"
 WHERE = "embed.encoder.params"

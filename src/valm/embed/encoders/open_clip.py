@@ -38,9 +38,9 @@ from valm.embed.encoder import EncoderKind, PictureVectors, Sources, TokenStates
 from valm.embed.picture_form import PictureForm
 from valm.embed.tower_pass import TextPass, picture_vectors
 from valm.errors import ConfigError, InputError, IntegrityError
-from valm.ingest.fairseq import END_OF_LINE, SPECIAL_ENTRIES
-from valm.ingest.picture_decoding import on_white
-from valm.ingest.picture_list import iterate_pictures
+from valm.ingest.pictures.decoding import on_white
+from valm.ingest.pictures.numbering import iterate_pictures
+from valm.ingest.text.fairseq import END_OF_LINE, SPECIAL_ENTRIES
 
 # open_clip's own layout of a model's folder, which it reads back under the name "local-dir:".
 WEIGHTS, CONFIG = "open_clip_model.safetensors", "open_clip_config.json"

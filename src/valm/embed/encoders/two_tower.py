@@ -44,10 +44,10 @@ from valm.embed.towers import PictureTower, TextTower
 from valm.embed.values import Scale, ValueForm, ValueSettings
 from valm.embed.words import WordReader
 from valm.errors import ConfigError
-from valm.ingest.picture_list import read_picture_list
+from valm.ingest.pictures.numbering import read_picture_list
 from valm.ingest.probes import COLOURS
-from valm.ingest.tokenizer import load_tokenizer
-from valm.ingest.tokens import TokenStream
+from valm.ingest.text.tokens import TokenStream
+from valm.ingest.vocabulary.tokenizer import load_tokenizer
 
 WEIGHTS = "encoder.safetensors"
 

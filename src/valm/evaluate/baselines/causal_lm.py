@@ -17,12 +17,12 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from valm.evaluate.baseline import AskedTexts, Baseline
-from valm.evaluate.checkpoint import Checkpoint
-from valm.evaluate.hub_words import Words
-from valm.evaluate.predict import Asked, choice_columns, passage_rows
-from valm.evaluate.prepared import Requests
-from valm.evaluate.rows import Batch
+from valm.evaluate.answers.baseline import AskedTexts, Baseline
+from valm.evaluate.answers.checkpoint import Checkpoint
+from valm.evaluate.answers.hub_words import Words
+from valm.evaluate.answers.predict import Asked, choice_columns, passage_rows
+from valm.evaluate.answers.rows import Batch
+from valm.evaluate.questions.prepared import Requests
 
 
 class HubSpeaker:

@@ -15,10 +15,16 @@ import polars as pl
 import torch
 import transformers
 
-from valm.evaluate.baseline import AskedTexts, Baseline, Scores, batches_of_equals, choice_table
-from valm.evaluate.checkpoint import Checkpoint
-from valm.evaluate.hub_words import Words
-from valm.evaluate.reading import TOKENS_PER_BATCH
+from valm.evaluate.answers.baseline import (
+    AskedTexts,
+    Baseline,
+    Scores,
+    batches_of_equals,
+    choice_table,
+)
+from valm.evaluate.answers.checkpoint import Checkpoint
+from valm.evaluate.answers.hub_words import Words
+from valm.evaluate.answers.reading import TOKENS_PER_BATCH
 from valm.ingest.probes import YES_NO
 
 LARGE, SMALL = "large", "small"

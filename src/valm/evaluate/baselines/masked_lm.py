@@ -17,10 +17,16 @@ import torch
 import transformers
 
 from valm.errors import InputError
-from valm.evaluate.baseline import AskedTexts, Baseline, Scores, batches_of_equals, choice_table
-from valm.evaluate.checkpoint import Checkpoint
-from valm.evaluate.hub_words import Words
-from valm.evaluate.reading import TOKENS_PER_BATCH
+from valm.evaluate.answers.baseline import (
+    AskedTexts,
+    Baseline,
+    Scores,
+    batches_of_equals,
+    choice_table,
+)
+from valm.evaluate.answers.checkpoint import Checkpoint
+from valm.evaluate.answers.hub_words import Words
+from valm.evaluate.answers.reading import TOKENS_PER_BATCH
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from valm.evaluate.accuracy_task import ACCURACY
-from valm.evaluate.colour_prompts import colour_questions, content_free_questions
-from valm.evaluate.definitions import ChoiceTask, Question
+from valm.evaluate.questions.accuracy_task import ACCURACY
+from valm.evaluate.questions.colour_prompts import colour_questions, content_free_questions
+from valm.evaluate.questions.definitions import ChoiceTask, Question
 from valm.ingest.probes import COLOURS, coloured_things
 
 

@@ -10,9 +10,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from valm.evaluate.accuracy_task import LABEL_ACCURACY
-from valm.evaluate.data_files import drawn_order, label_place, read_table
-from valm.evaluate.labelled_text_task import TOPIC_PROMPT, WORDS, LabelledText, LabelledTextTask
+from valm.evaluate.questions.accuracy_task import LABEL_ACCURACY
+from valm.evaluate.questions.data_files import drawn_order, label_place, read_table
+from valm.evaluate.questions.labelled_text_task import (
+    TOPIC_PROMPT,
+    WORDS,
+    LabelledText,
+    LabelledTextTask,
+)
 
 TABLE = "dbpedia14"
 VERBALISERS = {

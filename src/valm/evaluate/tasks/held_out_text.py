@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from valm.errors import InputError
-from valm.evaluate.definitions import Decode, Passage, TextTask
-from valm.evaluate.perplexity_task import PERPLEXITY
-from valm.ingest.tokens import TokenStream
+from valm.evaluate.questions.definitions import Decode, Passage, TextTask
+from valm.evaluate.questions.perplexity_task import PERPLEXITY
+from valm.ingest.text.tokens import TokenStream
 
 NOTES = "colour_notes"
 

@@ -12,11 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from valm.errors import InputError
-from valm.evaluate.data_files import CURE, drawn_order, read_json_lines, read_lines
-from valm.evaluate.definitions import Decode, Passage, TextTask
-from valm.evaluate.perplexity_task import LAST_WORD, TOKEN_PERPLEXITY, WORD_PERPLEXITY
-from valm.ingest.detokenise import lambada_line
-from valm.ingest.tokens import TokenStream
+from valm.evaluate.questions.data_files import CURE, drawn_order, read_json_lines, read_lines
+from valm.evaluate.questions.definitions import Decode, Passage, TextTask
+from valm.evaluate.questions.perplexity_task import LAST_WORD, TOKEN_PERPLEXITY, WORD_PERPLEXITY
+from valm.ingest.text.detokenise import lambada_line
+from valm.ingest.text.tokens import TokenStream
 
 DETOKENISED, TOKENISED = "lambada_test", "lambada_test_plain"
 PLAIN = "plain"

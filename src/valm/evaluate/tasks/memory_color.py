@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from valm.evaluate.accuracy_task import ACCURACY
-from valm.evaluate.colour_prompts import colour_questions, content_free_questions
-from valm.evaluate.data_files import label_place, read_table
-from valm.evaluate.definitions import ChoiceTask, Question
+from valm.evaluate.questions.accuracy_task import ACCURACY
+from valm.evaluate.questions.colour_prompts import colour_questions, content_free_questions
+from valm.evaluate.questions.data_files import label_place, read_table
+from valm.evaluate.questions.definitions import ChoiceTask, Question
 from valm.ingest.probes import COLOURS
 
 TABLE = "memory_color"

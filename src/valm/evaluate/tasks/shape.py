@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from valm.evaluate.accuracy_task import SKEWED_ACCURACY
-from valm.evaluate.definitions import ChoiceTask, Question
+from valm.evaluate.questions.accuracy_task import SKEWED_ACCURACY
+from valm.evaluate.questions.definitions import ChoiceTask, Question
 from valm.ingest.probes import SHAPES, shaped_things
 
 PROMPTS = (

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from valm.evaluate.definitions import ChoiceTask, Question
-from valm.evaluate.metrics import LARGER_FIRST, SMALLER_FIRST
-from valm.evaluate.size_task import SIZE_METRICS, legacy_size_accuracy
+from valm.evaluate.questions.definitions import ChoiceTask, Question
+from valm.evaluate.questions.size_task import SIZE_METRICS, legacy_size_accuracy
+from valm.evaluate.scores.metrics import LARGER_FIRST, SMALLER_FIRST
 from valm.ingest.probes import YES_NO, size_pairs
 
 PROMPTS = (

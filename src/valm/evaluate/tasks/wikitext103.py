@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from valm.evaluate.data_files import drawn_order, read_lines
-from valm.evaluate.definitions import Decode, Passage, TextTask
-from valm.evaluate.perplexity_task import LINE_PERPLEXITY, WORD_PERPLEXITY
-from valm.ingest.detokenise import wikitext_line
-from valm.ingest.tokens import TokenStream
+from valm.evaluate.questions.data_files import drawn_order, read_lines
+from valm.evaluate.questions.definitions import Decode, Passage, TextTask
+from valm.evaluate.questions.perplexity_task import LINE_PERPLEXITY, WORD_PERPLEXITY
+from valm.ingest.text.detokenise import wikitext_line
+from valm.ingest.text.tokens import TokenStream
 
 FILE = "wikitext103_test"
 PARAGRAPHS = "paragraphs"

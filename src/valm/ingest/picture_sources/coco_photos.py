@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from valm.ingest.captioned_folder import captioned_pictures
 from valm.ingest.picture_sources import PictureSource, RawPicture
+from valm.ingest.pictures.captioned_folder import captioned_pictures
 
 COLLECTION = "coco_photos"
 

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from valm.ingest.picture_sources import PictureSource
-from valm.ingest.url_pictures import URL_SHARDS
+from valm.ingest.pictures.url_pictures import URL_SHARDS
 
 PLUGIN = PictureSource(planned=URL_SHARDS)

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from html import unescape
 from pathlib import Path
 
-from valm.ingest.archives import read_members
 from valm.ingest.picture_sources import PictureSource, RawPicture
+from valm.ingest.raw.archives import read_members
 
 PICTURES, TITLES = "apt_openclipart_png", "apt_openclipart_svg"
 PICTURE_FOLDER, TITLE_FOLDER = "usr/share/openclipart/png/", "usr/share/openclipart/svg/"

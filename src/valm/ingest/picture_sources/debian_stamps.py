@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from valm.ingest.archives import read_members
 from valm.ingest.picture_sources import PictureSource, RawPicture
+from valm.ingest.raw.archives import read_members
 
 PACKAGE = "apt_tuxpaint_stamps"
 FOLDER = "usr/share/tuxpaint/stamps/"

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from valm.ingest.captioned_folder import captioned_pictures
-from valm.ingest.emoji import plain_name
 from valm.ingest.picture_sources import PictureSource, RawPicture
+from valm.ingest.pictures.captioned_folder import captioned_pictures
+from valm.ingest.pictures.emoji import plain_name
 
 COLLECTION = "noto_drawings"
 # Letters, digits, flags and signs are no pictures of things.

@@ -13,7 +13,7 @@ from valm.config.base import Settings
 from valm.core.seeding import unit_interval
 from valm.errors import InputError
 from valm.ingest.picture_sources import PictureSource, PlannedShards, RawPicture
-from valm.ingest.picture_tars import LARGEST_BYTES, PICTURES
+from valm.ingest.pictures.tars import LARGEST_BYTES, PICTURES
 
 
 class Params(Settings):

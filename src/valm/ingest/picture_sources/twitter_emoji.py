@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from valm.ingest.emoji import KEYWORDS, NAMES, emoji_pictures
 from valm.ingest.picture_sources import PictureSource
+from valm.ingest.pictures.emoji import KEYWORDS, NAMES, emoji_pictures
 
 PACKAGE = "npm_emoji_datasource_twitter"
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from valm.config.base import Settings
 from valm.ingest.picture_sources import PictureSource, PlannedShards, RawPicture
-from valm.ingest.picture_tars import tar_pictures
+from valm.ingest.pictures.tars import tar_pictures
 
 
 class Params(Settings):

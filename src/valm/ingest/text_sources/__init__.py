@@ -10,7 +10,7 @@ from typing import Any
 from valm.config.base import Settings
 from valm.config.source_params import NoParams
 from valm.core.registry import Registry
-from valm.ingest.documents import Document
+from valm.ingest.text.documents import Document
 
 
 @dataclass(frozen=True)

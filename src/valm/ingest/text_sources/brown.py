@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from valm.ingest.archives import read_members
-from valm.ingest.documents import Document
+from valm.ingest.raw.archives import read_members
+from valm.ingest.text.documents import Document
 from valm.ingest.text_sources import TextInputs, TextSource
 
 MAXIMUM_BYTES = 1 << 20  # of one text

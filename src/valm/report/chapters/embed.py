@@ -10,15 +10,15 @@ import polars as pl
 from PIL import Image
 
 from valm.core.manifest import Manifest
-from valm.ingest.picture_list import picture_bytes
-from valm.ingest.pixel_colours import colour_histogram
+from valm.ingest.pictures.numbering import picture_bytes
+from valm.ingest.pictures.pixel_colours import colour_histogram
 from valm.ingest.probes import COLOURS
-from valm.report.curves import colour_bars, encoder_curves
 from valm.report.exhibits import Exhibit, missing
-from valm.report.numbers import number, percent
+from valm.report.figures.curves import colour_bars, encoder_curves
+from valm.report.figures.style import readable
 from valm.report.results import Results
-from valm.report.style import readable
-from valm.report.tables import as_text, table
+from valm.report.tables.layout import as_text, table
+from valm.report.words.numbers import number, percent
 
 PLAIN = (str, int, float, bool)
 MEASURED_PICTURES = 300

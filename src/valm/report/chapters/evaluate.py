@@ -10,32 +10,32 @@ from typing import Any
 import polars as pl
 from PIL import Image
 
-from valm.ingest.picture_list import picture_bytes
-from valm.report.comparisons import (
+from valm.ingest.pictures.numbering import picture_bytes
+from valm.report.exhibits import Exhibit, missing
+from valm.report.figures.counterfactuals import (
+    attention_figure,
+    counterfactual_figure,
+    counterfactual_table,
+)
+from valm.report.figures.findings import prompt_spread, score_panels
+from valm.report.figures.sweeps import sweep_figure, sweep_table
+from valm.report.pictures import small_picture
+from valm.report.results import Results
+from valm.report.sweeps import model_aspects, sweeps, swept_scores
+from valm.report.tables.layout import as_text, table
+from valm.report.tables.scores import (
+    comparison_table,
+    definition_table,
+    results_table,
+    summary_table,
+)
+from valm.report.words.comparisons import (
     POOLED,
     Comparison,
     headline_metrics,
     headline_rows,
     read_comparisons,
 )
-from valm.report.counterfactuals import (
-    attention_figure,
-    counterfactual_figure,
-    counterfactual_table,
-)
-from valm.report.exhibits import Exhibit, missing
-from valm.report.figures import prompt_spread, score_panels
-from valm.report.pictures import small_picture
-from valm.report.results import Results
-from valm.report.score_tables import (
-    comparison_table,
-    definition_table,
-    results_table,
-    summary_table,
-)
-from valm.report.sweep_exhibits import sweep_figure, sweep_table
-from valm.report.sweeps import model_aspects, sweeps, swept_scores
-from valm.report.tables import as_text, table
 
 
 def scores_table(results: str | Path) -> Exhibit:

@@ -9,11 +9,21 @@ import polars as pl
 
 from valm.core.digest import canonical_json
 from valm.core.manifest import Manifest
-from valm.report import paper_tables, provenance
+from valm.report import provenance
 from valm.report.answers import counted_answers, stated_confidence
 from valm.report.chapters.evaluate import read_scores, read_tested
 from valm.report.chapters.ingest import COLOUR_NOTES
-from valm.report.comparisons import (
+from valm.report.exhibits import Exhibit, Passage, missing, paragraphs
+from valm.report.figures.findings import calibration, confusion, differences
+from valm.report.figures.style import model_label, readable
+from valm.report.pages.side_by_side import configuration_of
+from valm.report.results import SUFFIX, Results
+from valm.report.sweeps import model_aspects
+from valm.report.tables import paper as paper_tables
+from valm.report.tables.costs import PHASES, model_costs, rule_costs
+from valm.report.tables.image_base import image_base_table
+from valm.report.tables.layout import as_text, table
+from valm.report.words.comparisons import (
     CORRECTED,
     LEGACY,
     MEASURED,
@@ -23,18 +33,9 @@ from valm.report.comparisons import (
     headline_rows,
     headlines,
 )
-from valm.report.costs import PHASES, model_costs, rule_costs
-from valm.report.evidence import COLOUR_TASKS, Evidence, Score, Setting
-from valm.report.exhibits import Exhibit, Passage, missing, paragraphs
-from valm.report.figures import calibration, confusion, differences
-from valm.report.findings import Findings, findings
-from valm.report.image_base_table import image_base_table
-from valm.report.numbers import duration, interval, number, size, with_interval
-from valm.report.results import SUFFIX, Results
-from valm.report.side_by_side import configuration_of
-from valm.report.style import model_label, readable
-from valm.report.sweeps import model_aspects
-from valm.report.tables import as_text, table
+from valm.report.words.evidence import COLOUR_TASKS, Evidence, Score, Setting
+from valm.report.words.findings import Findings, findings
+from valm.report.words.numbers import duration, interval, number, size, with_interval
 
 MIB = 1 << 20
 NUMBERS_FROM = {

@@ -9,16 +9,16 @@ import numpy as np
 import polars as pl
 
 from valm.core.manifest import Manifest
-from valm.ingest.picture_list import picture_bytes
-from valm.ingest.retracted import retracted_ids
+from valm.ingest.pictures.numbering import picture_bytes
+from valm.ingest.pictures.retracted import retracted_ids
 from valm.report import provenance
-from valm.report.corpus import caption_figure, web_rows
 from valm.report.exhibits import Exhibit, Passage, missing
-from valm.report.numbers import NOTHING, number, percent, plain, size
+from valm.report.figures.corpus import caption_figure, web_rows
+from valm.report.figures.style import readable
 from valm.report.pictures import CaptionedPicture, contact_sheet
 from valm.report.results import Results
-from valm.report.style import readable
-from valm.report.tables import as_text, table
+from valm.report.tables.layout import as_text, table
+from valm.report.words.numbers import NOTHING, number, percent, plain, size
 
 COLOUR_NOTES = "colour_notes"
 MADE_FROM_PIXELS = "Colour notes (made from the pixels of pictures)"

@@ -8,13 +8,13 @@ from typing import Any
 
 import polars as pl
 
-from valm.ingest.picture_list import picture_bytes
-from valm.report.curves import recall_figure
+from valm.ingest.pictures.numbering import picture_bytes
 from valm.report.exhibits import Exhibit, missing
-from valm.report.numbers import number, percent
+from valm.report.figures.curves import recall_figure
 from valm.report.pictures import CaptionedPicture, retrieved_grid
 from valm.report.results import Results
-from valm.report.tables import as_text, table
+from valm.report.tables.layout import as_text, table
+from valm.report.words.numbers import number, percent
 
 
 def recall(results: str | Path) -> Exhibit:

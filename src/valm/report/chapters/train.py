@@ -6,13 +6,13 @@ from pathlib import Path
 
 import polars as pl
 
-from valm.report.costs import model_costs
-from valm.report.curves import loss_curves
 from valm.report.exhibits import Exhibit, missing
-from valm.report.numbers import NOTHING, fixed, number, size
+from valm.report.figures.curves import loss_curves
+from valm.report.figures.style import model_label
 from valm.report.results import Results
-from valm.report.style import model_label
-from valm.report.tables import as_text, table
+from valm.report.tables.costs import model_costs
+from valm.report.tables.layout import as_text, table
+from valm.report.words.numbers import NOTHING, fixed, number, size
 
 LAST_SHARE = 0.05  # of the steps, over which the final training loss is averaged
 

@@ -1,0 +1,1 @@
+"""What models say: rows of tokens in, likelihoods out."""

@@ -1,0 +1,1 @@
+"""What is asked: tasks, their data, and their texts as tokens."""

@@ -1,0 +1,1 @@
+"""Picture sources become tar shards and one numbered list of pictures."""

@@ -1,0 +1,1 @@
+"""Pinned packages and files: fetched, verified, read without being extracted."""

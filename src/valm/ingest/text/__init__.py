@@ -1,0 +1,1 @@
+"""Text sources become cleaned documents, and documents token streams."""

@@ -1,0 +1,1 @@
+"""Tokenizers: trained here, CLIP's, or a published model's."""

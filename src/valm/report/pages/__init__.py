@@ -1,0 +1,1 @@
+"""HTML: the report, executed notebooks, two studies side by side."""

@@ -1,0 +1,1 @@
+"""Frames as tables, beside the paper's."""

@@ -1,0 +1,1 @@
+"""What may be said: findings from statistics, numbers as readers meet them."""
