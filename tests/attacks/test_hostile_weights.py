@@ -20,7 +20,7 @@ from builders.open_clip_models import (
     tiny_model,
 )
 
-from valm.embed.feature_network import ARCHITECTURE, load_feature_network
+from valm.embed.features.network import ARCHITECTURE, load_feature_network
 from valm.embed.make import make_encoder
 from valm.errors import InputError, IntegrityError, ValmError
 

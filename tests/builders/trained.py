@@ -18,7 +18,7 @@ from valm.config.study import parse_study
 from valm.config.verbs import section_for
 from valm.core.job import Job
 from valm.core.manifest import read_manifest, write_manifest
-from valm.embed.towers import TextTower
+from valm.embed.towers.networks import TextTower
 from valm.evaluate.scores.score import SCORES
 from valm.models.fusion import make_fusion
 from valm.models.initialise import initialise

@@ -23,7 +23,7 @@ from valm.embed.encoders.open_clip import OpenClipEncoder, Params
 from valm.embed.make import make_encoder
 from valm.embed.pictures import embed_pictures
 from valm.embed.tower_pass import TextPass, picture_vectors
-from valm.embed.towers import text_states
+from valm.embed.towers.networks import text_states
 from valm.errors import ConfigError
 from valm.ingest.pictures.numbering import iterate_pictures, iterate_transparent_pictures
 from valm.retrieve.keys import open_keys

@@ -9,17 +9,22 @@ import torch
 from builders.pictured_words import PICTURES, TEXTS, ids_of, small_tokenizer
 from torch.nn import functional
 
-from valm.embed.mentions import find_mentions
-from valm.embed.picture_training import PictureTraining, train_picture_tower
-from valm.embed.tower_loss import (
+from valm.embed.towers.losses import (
     PictureSets,
     colour_divergence,
     pictures_to_states,
     states_to_pictures,
 )
-from valm.embed.tower_sentences import SentenceMix, collect_sentences
-from valm.embed.tower_training import Targets, TextTraining, start_from_phrases, train_text_tower
-from valm.embed.towers import PictureTower, TextTower
+from valm.embed.towers.mentions import find_mentions
+from valm.embed.towers.networks import PictureTower, TextTower
+from valm.embed.towers.picture_training import PictureTraining, train_picture_tower
+from valm.embed.towers.text_training import (
+    Targets,
+    TextTraining,
+    start_from_phrases,
+    train_text_tower,
+)
+from valm.embed.towers.windows import SentenceMix, collect_sentences
 from valm.embed.words import WordReader
 
 MEMBERS = [np.array([0, 2]), np.array([1]), np.array([1, 3, 4])]

@@ -14,10 +14,10 @@ from builders.pictures import drawn_list
 
 from valm.core.job import Job
 from valm.core.manifest import read_manifest, write_manifest
-from valm.embed import features
-from valm.embed.feature_layout import FEATURE_WIDTH, NETWORK_WIDTH, PACKAGE, POOLED_WIDTH
-from valm.embed.feature_network import ARCHITECTURE
-from valm.embed.features import extract_features
+from valm.embed.features.extract import extract as features
+from valm.embed.features.extract import extract_features
+from valm.embed.features.layout import FEATURE_WIDTH, NETWORK_WIDTH, PACKAGE, POOLED_WIDTH
+from valm.embed.features.network import ARCHITECTURE
 from valm.errors import SourceError
 from valm.ingest.pictures.numbering import iterate_transparent_pictures
 from valm.ingest.pictures.pixel_colours import colour_histogram

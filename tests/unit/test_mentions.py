@@ -7,9 +7,9 @@ import pytest
 from builders.pictured_words import PICTURES, TEXTS, ids_of, small_tokenizer
 from numpy.typing import NDArray
 
-from valm.embed.mentions import Mentions, find_mentions
-from valm.embed.sentences import NOTHING, document_texts, read_carrier, read_sentence
-from valm.embed.tower_sentences import SentenceMix, Sentences, collect_sentences, draw_windows
+from valm.embed.towers.mentions import Mentions, find_mentions
+from valm.embed.towers.sentences import NOTHING, document_texts, read_carrier, read_sentence
+from valm.embed.towers.windows import SentenceMix, Sentences, collect_sentences, draw_windows
 from valm.embed.words import COLOUR_WORDS, WordReader
 from valm.ingest.probes import held_out_words
 from valm.ingest.text.tokens import TokenStream

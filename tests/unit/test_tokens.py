@@ -8,7 +8,7 @@ import pytest
 from builders.texts import make_tokenizer, make_tokens, write_source
 
 from valm.core.manifest import read_manifest
-from valm.embed.sentences import document_texts
+from valm.embed.towers.sentences import document_texts
 from valm.errors import ConfigError, InputError
 from valm.evaluate.questions.definitions import TASKS
 from valm.ingest.text.corpus import SPLITS

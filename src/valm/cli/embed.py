@@ -31,7 +31,7 @@ def extract_features(
     raw: Raw = None,
 ) -> None:
     """Describe every picture by a packaged ImageNet network and its pixels' colours."""
-    from valm.embed.features import extract_features as run
+    from valm.embed.features.extract import extract_features as run
 
     job = options.open_job()
     run(job, pictures=pictures, raw=raw or [], output=output)

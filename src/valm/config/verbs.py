@@ -64,7 +64,7 @@ VERBS: dict[str, Verb] = {
     "write-tokens": Verb("ingest", "valm.ingest.text.tokens", ("ingest.text", "seed")),
     "list-phrases": Verb("ingest", "valm.ingest.text.phrases"),
     "measure-overlap": Verb("ingest", "valm.ingest.text.overlap"),
-    "extract-features": Verb("embed", "valm.embed.features", ("embed.features",)),
+    "extract-features": Verb("embed", "valm.embed.features.extract", ("embed.features",)),
     "make-encoder": Verb("embed", "valm.embed.make", ("embed.encoder", "seed")),
     "embed-pictures": Verb("embed", "valm.embed.pictures", ()),
     "build-index": Verb("retrieve", "valm.retrieve.index", ("retrieve.indices", "seed")),

@@ -17,7 +17,7 @@ from open_clip.transformer import QuickGELU, ResidualAttentionBlock, VisionTrans
 from torch import Tensor
 from torch.nn import functional
 
-from valm.embed.towers import text_states
+from valm.embed.towers.networks import text_states
 
 QUICK = 1.702  # QuickGELU(x) = x sigmoid(1.702 x) = silu(1.702 x) / 1.702
 

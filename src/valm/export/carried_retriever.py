@@ -12,7 +12,7 @@ import safetensors.torch
 from valm.config.retrieve import Query
 from valm.core.manifest import read_manifest, verify_files
 from valm.embed.encoder import KIND as ENCODER_KIND
-from valm.embed.towers import TEXT_HEADS
+from valm.embed.towers.networks import TEXT_HEADS
 from valm.errors import InputError
 from valm.export.ancestry import Ancestry
 from valm.ingest.pictures.numbering import read_picture_list

@@ -34,12 +34,12 @@ from valm.core.registry import did_you_mean
 from valm.core.seeding import derive_seed
 from valm.embed.batches import batches
 from valm.embed.encoder import EncoderKind, PictureVectors, Sources, TokenStates
-from valm.embed.mentions import find_mentions
-from valm.embed.sentences import document_texts
-from valm.embed.tower_loss import PictureSets
-from valm.embed.tower_sentences import SentenceMix, collect_sentences
-from valm.embed.tower_training import Targets, TextTraining, train_text_tower
-from valm.embed.towers import TextTower
+from valm.embed.towers.losses import PictureSets
+from valm.embed.towers.mentions import find_mentions
+from valm.embed.towers.networks import TextTower
+from valm.embed.towers.sentences import document_texts
+from valm.embed.towers.text_training import Targets, TextTraining, train_text_tower
+from valm.embed.towers.windows import SentenceMix, collect_sentences
 from valm.embed.words import WordReader
 from valm.errors import ConfigError, InputError
 from valm.ingest.pictures.decoding import on_white

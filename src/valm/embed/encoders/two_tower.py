@@ -26,21 +26,21 @@ from valm.core.atomic import atomic_path
 from valm.core.job import Job
 from valm.core.seeding import derive_seed
 from valm.embed.encoder import EncoderKind, PictureVectors, Sources, TokenStates
-from valm.embed.feature_layout import NETWORK_WIDTH
-from valm.embed.mentions import find_mentions
-from valm.embed.picture_training import PictureTraining, train_picture_tower
-from valm.embed.retrieval_check import precision_after_mentions, states_of
-from valm.embed.sentences import document_texts
-from valm.embed.tower_inputs import TowerInputs
-from valm.embed.tower_loss import PictureSets
-from valm.embed.tower_sentences import SentenceMix, Sentences, collect_sentences
-from valm.embed.tower_training import (
+from valm.embed.features.layout import NETWORK_WIDTH
+from valm.embed.towers.inputs import TowerInputs
+from valm.embed.towers.losses import PictureSets
+from valm.embed.towers.mentions import find_mentions
+from valm.embed.towers.networks import PictureTower, TextTower
+from valm.embed.towers.picture_training import PictureTraining, train_picture_tower
+from valm.embed.towers.retrieval_check import precision_after_mentions, states_of
+from valm.embed.towers.sentences import document_texts
+from valm.embed.towers.text_training import (
     Targets,
     TextTraining,
     start_from_phrases,
     train_text_tower,
 )
-from valm.embed.towers import PictureTower, TextTower
+from valm.embed.towers.windows import SentenceMix, Sentences, collect_sentences
 from valm.embed.values import Scale, ValueForm, ValueSettings
 from valm.embed.words import WordReader
 from valm.errors import ConfigError

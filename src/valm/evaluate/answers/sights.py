@@ -26,7 +26,7 @@ from valm.core.atomic import write_json
 from valm.core.job import Job
 from valm.core.manifest import read_manifest
 from valm.embed.encoder import ENCODERS, load_encoder
-from valm.embed.features import features_of, network_of
+from valm.embed.features.extract import features_of, network_of
 from valm.evaluate.answers.answering import Reader
 from valm.evaluate.answers.exchanges import (
     TURNS,

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from valm.embed.feature_layout import NETWORK_WIDTH
+from valm.embed.features.layout import NETWORK_WIDTH
 from valm.embed.values import Scale
 
 PREFIX = "inputs."

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from valm.embed.mentions import Mentions
+from valm.embed.towers.mentions import Mentions
 from valm.embed.words import WordReader
 from valm.ingest.nouns import plural
 from valm.ingest.text.tokens import TokenStream

@@ -17,11 +17,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from valm.config.base import Settings
 from valm.core.progress import Tracker
 from valm.core.seeding import numpy_generator
-from valm.embed.sentences import NOTHING
-from valm.embed.tower_loss import colour_divergence, states_to_pictures
-from valm.embed.tower_schedule import cosine_share
-from valm.embed.tower_sentences import SentenceMix, Sentences, Windows, draw_windows
-from valm.embed.towers import TextTower
+from valm.embed.towers.losses import colour_divergence, states_to_pictures
+from valm.embed.towers.networks import TextTower
+from valm.embed.towers.schedule import cosine_share
+from valm.embed.towers.sentences import NOTHING
+from valm.embed.towers.windows import SentenceMix, Sentences, Windows, draw_windows
 
 POINTS_OF_CURVE = 20
 

@@ -12,8 +12,8 @@ from pydantic import Field
 
 from valm.config.base import Settings
 from valm.core.seeding import unit_interval
-from valm.embed.mentions import Mentions
-from valm.embed.sentences import (
+from valm.embed.towers.mentions import Mentions
+from valm.embed.towers.sentences import (
     NOTHING,
     Carrier,
     Sentence,

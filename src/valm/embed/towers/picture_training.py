@@ -15,9 +15,9 @@ from torch.nn import functional
 from valm.config.base import Settings
 from valm.core.progress import Tracker
 from valm.core.seeding import numpy_generator
-from valm.embed.tower_loss import PictureSets, pictures_to_states, states_to_pictures
-from valm.embed.tower_schedule import cosine_share
-from valm.embed.towers import PictureTower
+from valm.embed.towers.losses import PictureSets, pictures_to_states, states_to_pictures
+from valm.embed.towers.networks import PictureTower
+from valm.embed.towers.schedule import cosine_share
 
 
 class PictureTraining(Settings):

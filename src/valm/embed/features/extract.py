@@ -20,8 +20,8 @@ from valm.core.job import Job
 from valm.core.manifest import read_manifest
 from valm.core.progress import Tracker
 from valm.embed.batches import batches
-from valm.embed.feature_layout import FEATURE_WIDTH, NETWORK_WIDTH, PACKAGE
-from valm.embed.feature_network import as_input, load_feature_network, network_features
+from valm.embed.features.layout import FEATURE_WIDTH, NETWORK_WIDTH, PACKAGE
+from valm.embed.features.network import as_input, load_feature_network, network_features
 from valm.errors import SourceError
 from valm.ingest.pictures.decoding import on_white
 from valm.ingest.pictures.numbering import iterate_transparent_pictures

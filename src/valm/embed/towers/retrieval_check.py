@@ -11,9 +11,9 @@ from torch import Tensor
 
 from valm.embed.batches import batches
 from valm.embed.encoder import Encoder
-from valm.embed.sentences import Sentence
-from valm.embed.tower_sentences import Sentences
-from valm.embed.towers import TextTower
+from valm.embed.towers.networks import TextTower
+from valm.embed.towers.sentences import Sentence
+from valm.embed.towers.windows import Sentences
 
 TOP = 4
 LONGEST_AGE = 4  # tokens after the end of a mention

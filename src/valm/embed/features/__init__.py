@@ -1,0 +1,1 @@
+"""What a packaged network sees in a picture: the input of the picture tower."""

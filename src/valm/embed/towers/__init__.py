@@ -1,0 +1,1 @@
+"""The two towers that the study trains: networks, losses, sentences, training."""
