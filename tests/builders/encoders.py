@@ -7,6 +7,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from valm.embed.encoder import TokenStates
+from valm.embed.towers.networks import TextTower
 
 
 class FakeEncoder:
@@ -39,3 +40,19 @@ class FakeEncoder:
         keys = torch.nn.functional.normalize(past @ self._table[ids], dim=-1)
         seen = [places.expand(ids.shape), ids, ids.cumsum(1) % 1000]
         return TokenStates(keys=keys, values=torch.stack(seen, dim=-1).float())
+
+
+class TowerEncoder:
+    """A small transformer with weights as they are drawn: its sums round, as those of any encoder do."""
+
+    key_width = value_width = 48
+    context_tokens = 64
+
+    def __init__(self, vocabulary_size: int = 512):
+        torch.manual_seed(3)
+        self._tower = TextTower(vocabulary_size, self.context_tokens, 2, self.key_width, 11).eval()
+
+    def encode_tokens(self, ids: Int[Tensor, "windows tokens"]) -> TokenStates:
+        """States of every token of every window; the values are the keys."""
+        keys, _ = self._tower(ids)
+        return TokenStates(keys, keys)

@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import faiss
 import numpy as np
 import pytest
-from builders.encoders import FakeEncoder
+import torch
+from builders.encoders import FakeEncoder, TowerEncoder
 from builders.retrieval import (
     PRESET,
     random_documents,
@@ -22,7 +24,8 @@ from builders.retrieval import (
 
 from valm.config.models import Variant
 from valm.config.retrieve import Query
-from valm.retrieve import neighbours, queries
+from valm.embed.encoder import Encoder
+from valm.retrieve import neighbours
 from valm.retrieve.index import Searcher
 from valm.retrieve.neighbours import Neighbours, find_neighbours, look_up
 from valm.train.inputs import open_given
@@ -51,12 +54,19 @@ def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def run(folder: Path, encoder: FakeEncoder, pictures: int = 90, **preset: bool) -> Path:
+def run(
+    folder: Path,
+    encoder: Encoder,
+    pictures: int = 90,
+    factory: str = "Flat",
+    block: int = 500,
+    **preset: bool,
+) -> Path:
     """Find the neighbours of a small stream in small blocks."""
     patched = pytest.MonkeyPatch()
     patched.setattr(neighbours, "load_encoder", lambda manifest: encoder)
-    patched.setattr(neighbours, "token_states", small_blocks)
-    vectors = write_vectors(folder / "vectors", unit_vectors(pictures))
+    patched.setattr(neighbours, "BLOCK_TOKENS", block)
+    vectors = write_vectors(folder / "vectors", unit_vectors(pictures, encoder.key_width))
     output = folder / "neighbours" / "train.manifest.json"
     find_neighbours(
         retrieve_job("find-neighbours", presets=[{"name": PRESET} | preset]),
@@ -64,15 +74,11 @@ def run(folder: Path, encoder: FakeEncoder, pictures: int = 90, **preset: bool) 
         tokens=write_stream(folder / "tokens", DOCUMENTS),
         encoder=write_encoder(folder / "encoder"),
         vectors=vectors,
-        index=write_index(folder / "indices", vectors),
+        index=write_index(folder / "indices", vectors, factory, nprobe=2),
         output=output,
     )
     patched.undo()
     return output
-
-
-def small_blocks(*arguments: object, **options: object) -> object:
-    return queries.token_states(*arguments, **options, block_tokens=500)  # type: ignore[arg-type]
 
 
 def test_killed_and_run_again_gives_the_same_bits(tmp_path: Path) -> None:
@@ -93,6 +99,29 @@ def test_killed_and_run_again_gives_the_same_bits(tmp_path: Path) -> None:
     for name in neighbours.COLUMNS:
         file = f"train.{name}.npy"
         assert resumed.with_name(file).read_bytes() == whole.with_name(file).read_bytes()
+
+
+@pytest.mark.parametrize("factory", ["Flat", "IVF4,PQ4x4"])
+def test_every_number_of_threads_and_every_cut_into_blocks_gives_the_same_bits(
+    tmp_path: Path, factory: str
+) -> None:
+    def tables(threads: int, block: int) -> list[bytes]:
+        torch.set_num_threads(threads)
+        faiss.omp_set_num_threads(threads)
+        output = run(tmp_path / f"{threads}_{block}", TowerEncoder(), factory=factory, block=block)
+        return [
+            output.with_name(f"train.{name}.npy").read_bytes() for name in neighbours.COLUMNS
+        ] + [output.read_bytes()]
+
+    before = torch.get_num_threads()
+    try:
+        first, *others = [
+            tables(*way) for way in [(1, 500), (2, 500), (3, 500), (1, 77), (2, 9999)]
+        ]
+    finally:
+        torch.set_num_threads(before)
+        faiss.omp_set_num_threads(before)
+    assert all(other == first for other in others)
 
 
 def test_tables_hold_what_a_search_of_each_text_finds(tmp_path: Path) -> None:

@@ -63,13 +63,6 @@ def test_blocks_and_single_positions_give_the_same_states() -> None:
     )
 
 
-def test_later_start_gives_the_same_bits() -> None:
-    tokens, offsets = stream(random_documents(40, longest=90))
-    whole = list(token_states(FakeEncoder(), tokens, offsets, Query(), block_tokens=256))
-    rest = list(token_states(FakeEncoder(), tokens, offsets, Query(), block_tokens=256, first=512))
-    assert [b.keys.tobytes() for b in whole[2:]] == [b.keys.tobytes() for b in rest]
-
-
 def test_equal_windows_are_encoded_once_and_short_ones_are_hardly_padded() -> None:
     encoder = FakeEncoder()
     documents = [[5, 6, 7], [8, 9]] * 500 + random_documents(2000, longest=48)

@@ -9,6 +9,7 @@ and topk, block by block, take 1.45 times that).
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import faiss
 import numpy as np
@@ -25,8 +26,9 @@ from valm.retrieve.factory import bytes_per_vector, inverted_lists, make_index
 from valm.retrieve.keys import open_keys
 
 KIND = "index"
-# Bounds the memory of a search: queries are searched so many at a time.
-BLOCK_QUERIES = 16_384
+# Queries are searched so many at a time: it bounds the memory of a search and, since a product of
+# matrices is rounded by their shapes, is the one shape of a search whose bits are to depend on no company.
+BLOCK_QUERIES = 1_024
 
 
 def build_index(
@@ -77,6 +79,30 @@ def build_index(
     logger.info("index %s (%s) of %s pictures", index, settings.factory, f"{len(keys):,}")
 
 
+class Excluded(NamedTuple):
+    """Pairs of a query and a picture that it is not to find, each pair once.
+
+    Attributes:
+        query: int64 [pairs], by the query's place.
+        picture: int32 [pairs].
+    """
+
+    query: NDArray[np.int64]
+    picture: NDArray[np.int32]
+
+    def places(self, queries: int) -> NDArray[np.int64]:
+        """How much deeper each query is searched, [queries]: a power of two, so that few depths are."""
+        excluded = np.bincount(self.query, minlength=queries)
+        return np.where(excluded, 2 ** np.ceil(np.log2(np.maximum(excluded, 1))), 0).astype(int)
+
+    def among(self, queries: NDArray[np.intp], found: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether some queries, [n], are not to find what they have found, ids or -1: [n, depth]."""
+        own = np.isin(self.query, queries)
+        span = max(int(found.max(initial=0)), int(self.picture.max(initial=0))) + 2
+        pairs = self.query[own] * span + self.picture[own] + 1
+        return np.isin(queries[:, np.newaxis] * span + found + 1, pairs)
+
+
 class Searcher:
     """Finds the pictures whose keys are most similar to queries, by the index's similarity.
 
@@ -106,13 +132,22 @@ class Searcher:
         self._sign = np.float32(-1 if self._index.metric_type == faiss.METRIC_L2 else 1)
 
     def search(
-        self, keys: NDArray[np.float32], top_k: int
+        self,
+        keys: NDArray[np.float32],
+        top_k: int,
+        *,
+        excluded: Excluded | None = None,
+        fixed_shapes: bool = False,
     ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.bool_]]:
         """The best pictures of each query, best first; equal queries are searched once.
+
+        A query that is not to find some pictures is searched as many places deeper, so that K are left.
 
         Args:
             keys: float32 [n, E], unit length.
             top_k: K.
+            excluded: Which pictures which queries are not to find; None: all may find all.
+            fixed_shapes: Give each query the bits that it gets whatever else is asked for.
 
         Returns:
             Picture ids int32 [n, K], scores float32 [n, K] (inner products, or squared distances with
@@ -127,18 +162,40 @@ class Searcher:
                 "a query holds NaN or infinity",
                 cure="make the encoder again; if it stays, its training has diverged",
             )
-        distinct, same = _distinct(keys)
-        found = np.empty((len(distinct), top_k), np.int64)
-        scores = np.empty((len(distinct), top_k), np.float32)
-        for first in range(0, len(distinct), BLOCK_QUERIES):
-            block = slice(first, first + BLOCK_QUERIES)
-            scores[block], found[block] = self._index.search(distinct[block], top_k)
-        scores *= self._sign
+        found = np.empty((len(keys), top_k), np.int64)
+        scores = np.empty((len(keys), top_k), np.float32)
+        deeper = np.zeros(len(keys), np.int64) if excluded is None else excluded.places(len(keys))
+        for more in np.unique(deeper):
+            own = np.flatnonzero(deeper == more)
+            distinct, same = _distinct(keys[own])
+            best, ids = self._best(distinct, top_k + int(more), fixed_shapes)
+            best, ids = best[same], ids[same]
+            if excluded is not None and more:
+                ids[excluded.among(own, ids)] = -1
+            left = np.argsort(ids < 0, axis=1, kind="stable")[:, :top_k]
+            scores[own] = np.take_along_axis(best, left, axis=1)
+            found[own] = np.take_along_axis(ids, left, axis=1)
         mask = found >= 0
         if self.minimum_score is not None:
             mask &= scores >= self.minimum_score
-        ids = np.where(mask, found, -1).astype(np.int32)
-        return ids[same], np.where(mask, scores, np.float32(0))[same], mask[same]
+        ids_found = np.where(mask, found, -1).astype(np.int32)
+        return ids_found, np.where(mask, scores, np.float32(0)), mask
+
+    def _best(
+        self, keys: NDArray[np.float32], depth: int, fixed_shapes: bool
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Scores and ids of the best pictures of each query, [n, depth]; -1 where there are no more."""
+        scores = np.empty((len(keys), depth), np.float32)
+        found = np.empty((len(keys), depth), np.int64)
+        for first in range(0, len(keys), BLOCK_QUERIES):
+            block = keys[first : first + BLOCK_QUERIES]
+            count = len(block)
+            if fixed_shapes:
+                block = np.pad(block, ((0, BLOCK_QUERIES - count), (0, 0)))
+            best, ids = self._index.search(block, depth)
+            scores[first : first + count] = best[:count]
+            found[first : first + count] = ids[:count]
+        return scores * self._sign, found
 
 
 def _check_parent(manifest: Manifest, vectors: Path, index: Path) -> None:

@@ -27,7 +27,7 @@ from valm.embed.encoder import Encoder, load_encoder
 from valm.errors import InputError, IntegrityError
 from valm.ingest.text.tokens import TokenStream
 from valm.retrieve.index import Searcher
-from valm.retrieve.queries import BLOCK_TOKENS, States, queried_texts, token_states
+from valm.retrieve.queries import BLOCK_TOKENS, States, queried_texts, states_at, token_states
 
 KIND = "neighbours"
 TOKENIZER = "tokenizer.manifest.json"
@@ -71,10 +71,43 @@ class Neighbours:
         return cls(**tables)
 
     @classmethod
-    def of(cls, states: States, searcher: Searcher, top_k: int) -> Neighbours:
-        """Search for the pictures of some token states."""
-        ids, scores, mask = searcher.search(states.keys, top_k)
+    def of(cls, states: States, searcher: Searcher, top_k: int, **search: Any) -> Neighbours:
+        """Search for the pictures of some token states, in a way that ``Searcher.search`` knows."""
+        ids, scores, mask = searcher.search(states.keys, top_k, **search)
         return cls(ids, scores.astype(np.float16), mask, states.values)
+
+
+class StreamSearch:
+    """Finds the pictures of tokens of a stream, by their positions.
+
+    What a token gets follows from the stream and the preset, bit for bit: not from the other tokens that
+    are asked for, from threads or from blocks. So a table and the loader of a training hold the same.
+
+    Args:
+        stream: The stream.
+        encoder: Reads it.
+        searcher: Searches.
+        query: How queries are formed.
+        top_k: K.
+    """
+
+    def __init__(
+        self, stream: TokenStream, encoder: Encoder, searcher: Searcher, query: Query, top_k: int
+    ):
+        self.stream, self.encoder, self.searcher = stream, encoder, searcher
+        self._query, self._top_k = query, top_k
+        self._texts = queried_texts(stream.documents, query)
+
+    def at(self, positions: NDArray[np.int64]) -> Neighbours:
+        """The pictures of the tokens at some positions, [tokens].
+
+        Raises:
+            ConfigError: A query window is longer than the encoder can read.
+        """
+        states = states_at(
+            self.encoder, self.stream.tokens, self._texts, positions, self._query, fixed_shapes=True
+        )
+        return Neighbours.of(states, self.searcher, self._top_k, fixed_shapes=True)
 
 
 def look_up(
@@ -89,7 +122,7 @@ def look_up(
     Equal texts are looked up once.
 
     With query windows the same text gets the same pictures as in a token stream, up to the rounding of
-    a score; with chunks only if it begins an input of the model there and is all of it.
+    a score (``states_at``); with chunks only if it begins an input of the model there and is all of it.
 
     Args:
         texts: Token ids.
@@ -136,28 +169,26 @@ def find_neighbours(
     (preset,) = job.value("retrieve.presets", list[Preset])
     query, top_k = preset.query, job.value("retrieve.top_k", int)
     stream = TokenStream.open(tokens, split)
-    reader, searcher = load_encoder(encoder), Searcher(vectors, index)
-    value_width = reader.value_width if preset.text_states else 0
+    rows = len(stream.tokens)
+    search = StreamSearch(stream, load_encoder(encoder), Searcher(vectors, index), query, top_k)
+    value_width = search.encoder.value_width if preset.text_states else 0
     parents = [tokens, encoder, vectors, index]
     with job.work(parents) as work:
-        table = GrowingTable(work, len(stream.tokens), layout(top_k, value_width))
-        texts = queried_texts(stream.documents, query)
-        states = token_states(reader, stream.tokens, texts, query, first=table.done)
-        left = len(stream.tokens) - table.done
-        progress = work / "progress.json"
-        with Tracker(f"finding neighbours of {split}", left, "tokens", progress) as tracker:
-            for block in states:
-                found = Neighbours.of(block, searcher, top_k)
+        table = GrowingTable(work, rows, layout(top_k, value_width))
+        what, progress = f"finding neighbours of {split}", work / "progress.json"
+        with Tracker(what, rows - table.done, "tokens", progress) as tracker:
+            for first in range(table.done, rows, BLOCK_TOKENS):
+                found = search.at(np.arange(first, min(first + BLOCK_TOKENS, rows)))
                 table.append(**vars(found) | {"values": found.values[:, :value_width]})
-                tracker.advance(len(block.keys))
+                tracker.advance(len(found.ids))
         job.finish(
             output,
             kind=KIND,
-            rows=len(stream.tokens),
+            rows=rows,
             files=table.publish(output.parent, prefix=f"{split}."),
             parents=parents,
             facts={"preset": preset.name, "split": split, "top_k": top_k}
-            | _coverage(Neighbours(**table.columns), searcher),
+            | _coverage(Neighbours(**table.columns), search.searcher),
         )
         table.remove()
 

@@ -11,6 +11,11 @@ what comes after it, and a growing prompt is queried anew; the tests hold that t
 
 Most documents are shorter than one window and cost nothing twice. Windows of one content (frequent
 in captions and templates) are encoded once, and a batch holds windows of about one length.
+
+A product of matrices is rounded by their shapes, and a batch's shape follows from whatever else is asked.
+With ``fixed_shapes`` it does not: a window is read in a batch whose rows and width follow from its own
+length, filled up with nothing, so that its states have the same bits in a table, in the loader of a
+training and for any number of threads. Streams are read so; a prompt is not, whose batch would be filled in vain.
 """
 
 from __future__ import annotations
@@ -32,6 +37,7 @@ Integers = NDArray[np.integer]
 
 BLOCK_TOKENS = 32_768
 BATCH_TOKENS = 2_048
+WIDTH_STEP = 8  # fixed shapes are multiples of so many tokens wide
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ class Windows:
 
     Attributes:
         start: First position of each window in the stream, int64 [windows].
-        length: Tokens up to the last one that is asked for, int64 [windows].
+        length: Its tokens, whichever of them are asked for, int64 [windows].
         of_token: Window of each token asked for, int64 [tokens].
         offset: Place of each token asked for in its window, int64 [tokens].
     """
@@ -73,10 +79,12 @@ def windows(documents: Integers, at: Integers, query: Query) -> Windows:
         query: Length and stride of the windows.
     """
     at = at.astype(np.int64)
-    begin = documents[np.searchsorted(documents, at, side="right") - 1]
+    document = np.searchsorted(documents, at, side="right") - 1
+    begin, end = documents[document], documents[document + 1]
     too_far = at - begin + 1 - query.window_tokens  # tokens before the longest possible past
     skipped = np.maximum(0, -(-too_far // query.stride_tokens))
-    return _windows_from(begin + skipped * query.stride_tokens, at)
+    start = begin + skipped * query.stride_tokens
+    return _windows_of(start, np.minimum(start + query.window_tokens, end), at)
 
 
 def chunk_windows(encoder: ClipEncoder, tokens: Integers, texts: Integers, at: Integers) -> Windows:
@@ -89,12 +97,15 @@ def chunk_windows(encoder: ClipEncoder, tokens: Integers, texts: Integers, at: I
         at: Positions in the stream of the tokens whose states are wanted, [tokens].
     """
     starts: list[int] = []
+    lengths: list[int] = []
     for text in np.unique(np.searchsorted(texts, at, side="right") - 1):
         ids = encoder.clip_ids(tokens[texts[text] : texts[text + 1]])
-        lengths = chunk_lengths(ids.tolist())
-        starts += (texts[text] + np.cumsum([0, *lengths[:-1]])).tolist()
-    cuts = np.array(starts, np.int64)
-    return _windows_from(cuts[np.searchsorted(cuts, at, side="right") - 1], at)
+        own = chunk_lengths(ids.tolist())
+        starts += (texts[text] + np.cumsum([0, *own[:-1]])).tolist()
+        lengths += own
+    start, length = np.array(starts, np.int64), np.array(lengths, np.int64)
+    chunk = np.searchsorted(start, at, side="right") - 1
+    return _windows_of(start[chunk], start[chunk] + length[chunk], at)
 
 
 def queried_texts(documents: Integers, query: Query) -> Integers:
@@ -111,7 +122,13 @@ def queried_texts(documents: Integers, query: Query) -> Integers:
 
 
 def states_at(
-    encoder: Encoder, tokens: Integers, documents: Integers, at: Integers, query: Query
+    encoder: Encoder,
+    tokens: Integers,
+    documents: Integers,
+    at: Integers,
+    query: Query,
+    *,
+    fixed_shapes: bool = False,
 ) -> States:
     """States of the tokens at some positions of a stream.
 
@@ -122,6 +139,7 @@ def states_at(
             ``queried_texts`` gives.
         at: Positions in the stream, [tokens].
         query: The scheme, and length and stride of its windows.
+        fixed_shapes: Give each token the bits that it gets whatever else is asked for.
 
     Raises:
         ConfigError: A window is longer than the encoder can read, or it is not CLIP's and chunks are
@@ -139,12 +157,14 @@ def states_at(
     ids, lengths, same = _distinct(tokens, cut)
     content = same[cut.of_token]
     by_content = np.argsort(content, kind="stable")
-    for first, last in _batches(lengths):
+    batches = _fixed_batches(lengths, encoder) if fixed_shapes else _batches(lengths)
+    for first, last, rows, width in batches:
         few, many = np.searchsorted(content[by_content], [first, last])
         wanted = by_content[few:many]
         row, place = content[wanted] - first, cut.offset[wanted]
-        longest = int(lengths[last - 1])
-        batch = torch.from_numpy(ids[first:last, :longest].astype(np.int64))
+        batch = torch.zeros(rows, width, dtype=torch.int64)
+        longest = min(width, ids.shape[1])
+        batch[: last - first, :longest] = torch.from_numpy(ids[first:last, :longest].astype(int))
         with torch.inference_mode():
             states = encoder.encode_tokens(batch)
             keys[wanted] = states.keys[row, place].float().cpu().numpy()
@@ -158,33 +178,25 @@ def token_states(
     documents: Integers,
     query: Query,
     *,
-    first: int = 0,
     block_tokens: int = BLOCK_TOKENS,
 ) -> Iterator[States]:
-    """Yield the states of all tokens of a stream, in order, block by block.
-
-    Blocks start at multiples of ``block_tokens``; a run that begins at a later block yields the same
-    bits there as one that began at the first. Only one block is in memory.
-
-    Args:
-        first: Where to begin, a multiple of ``block_tokens``.
-        block_tokens: Tokens in a block.
+    """Yield the states of all tokens, in order; only one block of so many tokens is in memory.
 
     Raises:
         ConfigError: As :func:`states_at`.
     """
-    for start in range(first, max(len(tokens), 1), block_tokens):
+    for start in range(0, max(len(tokens), 1), block_tokens):
         at = np.arange(start, min(start + block_tokens, len(tokens)))
         yield states_at(encoder, tokens, documents, at, query)
 
 
-def _windows_from(starts: Integers, at: Integers) -> Windows:
-    """The windows that start at some positions, [tokens], for tokens at others, [tokens]."""
-    start, of_token = np.unique(starts.astype(np.int64), return_inverse=True)
-    offset = at.astype(np.int64) - start[of_token]
-    length = np.zeros(len(start), np.int64)
-    np.maximum.at(length, of_token, offset + 1)
-    return Windows(start, length, of_token, offset)
+def _windows_of(starts: Integers, ends: Integers, at: Integers) -> Windows:
+    """The windows of tokens at some positions, each from where to where; all [tokens]."""
+    start, first, of_token = np.unique(
+        starts.astype(np.int64), return_index=True, return_inverse=True
+    )
+    length = ends.astype(np.int64)[first] - start
+    return Windows(start, length, of_token, at.astype(np.int64) - start[of_token])
 
 
 def _check_fits(query: Query, encoder: Encoder) -> None:
@@ -228,11 +240,27 @@ def _distinct(
     return kept[:, 1:], kept[:, 0].astype(np.int64), same
 
 
-def _batches(lengths: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Cut windows, sorted by length, into batches of at most ``BATCH_TOKENS`` padded tokens."""
+# Windows from one to another, of those sorted by length; and rows and width of their batch.
+Batches = Iterator[tuple[int, int, int, int]]
+
+
+def _batches(lengths: NDArray[np.int64]) -> Batches:
+    """At most ``BATCH_TOKENS`` padded tokens each, and no wider than the longest window."""
     first = 0
     for last in range(1, len(lengths) + 1):
         full = last == len(lengths) or (last + 1 - first) * lengths[last] > BATCH_TOKENS
         if full:
-            yield first, last
+            yield first, last, last - first, int(lengths[last - 1])
             first = last
+
+
+def _fixed_batches(lengths: NDArray[np.int64], encoder: Encoder) -> Batches:
+    """As many rows as ``BATCH_TOKENS`` allows, as wide as the window's length rounded up."""
+    widths = np.minimum(-(-lengths // WIDTH_STEP) * WIDTH_STEP, encoder.context_tokens)
+    first = 0
+    while first < len(widths):
+        width = int(widths[first])
+        rows = max(1, BATCH_TOKENS // width)
+        last = min(first + rows, int(np.searchsorted(widths, width, side="right")))
+        yield first, last, rows, width
+        first = last
