@@ -5,6 +5,8 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
+import pytest
 from builders.pictures import drawing, drawn_list, raw_pictures
 
 from valm.config.ingest import Duplicates
@@ -12,6 +14,7 @@ from valm.core.manifest import read_manifest, verify_files
 from valm.ingest.picture_sources import RawPicture, noto_drawings
 from valm.ingest.picture_sources import debian_clip_art as clip_art
 from valm.ingest.picture_sources import debian_stamps as stamps
+from valm.ingest.pictures import numbering
 from valm.ingest.pictures.emoji import plain_name
 from valm.ingest.pictures.numbering import (
     iterate_pictures,
@@ -72,11 +75,22 @@ def test_ids_count_kept_pictures_and_duplicates_name_what_they_repeat(tmp_path: 
 
 def test_colour_keeps_equal_forms_apart() -> None:
     hashes = np.array([5, 5, 4, 5], dtype=np.uint64)
-    colours = np.array([[200, 0, 0], [0, 0, 200], [201, 0, 1], [100, 0, 0]], dtype=np.int16)
+    colours = np.array([[200, 0, 0], [0, 0, 200], [201, 0, 1], [100, 0, 0]], dtype=np.uint8)
     ids, duplicate_of = number_pictures(
         hashes, colours, Duplicates(distance_bits=1, colour_distance=5)
     )
     assert ids.tolist() == [0, 1, -1, 2] and duplicate_of.tolist() == [-1, -1, 0, -1]
+
+
+def test_a_list_is_the_same_in_any_row_groups(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = drawn_list(tmp_path / "whole", count=7, samples_per_shard=2)
+    monkeypatch.setattr(numbering, "ROWS_OF_GROUP", 4)
+    parts = drawn_list(tmp_path / "parts", count=7, samples_per_shard=2)
+    groups = pq.ParquetFile(parts.with_name("list.parquet")).num_row_groups
+    assert groups == 2 and read_picture_list(parts).equals(read_picture_list(whole))
+    assert [number for number, _ in iterate_pictures(parts)] == list(range(7))
 
 
 def test_pictures_are_read_back_by_id(tmp_path: Path) -> None:

@@ -207,7 +207,7 @@ def test_a_retracted_picture_leaves_what_depends_on_it_and_nothing_else_runs(
         planned = finished.snakemake("--dry-run", "--printshellcmds").stdout
         assert set(jobs(planned)) == {"list_retracted"} | INDICES
         assert "Training gpt2_star" not in planned
-        run = finished.snakemake("retrieve")
+        run = finished.snakemake("--", "retrieve")
         assert run.returncode == 0, run.stdout[-3000:]
         assert shown not in np.load(table)
         prompts = (finished.results / "retrieve/prompts.json").read_text(encoding="utf-8")
@@ -215,7 +215,7 @@ def test_a_retracted_picture_leaves_what_depends_on_it_and_nothing_else_runs(
         assert untouched.read_bytes() == before
     finally:
         listed.unlink()
-        assert finished.snakemake("retrieve").returncode == 0
+        assert finished.snakemake("--", "retrieve").returncode == 0
     assert shown in np.load(table) and finished.to_be_run() == {}
 
 

@@ -6,7 +6,6 @@ The hash alone takes a red circle for a blue one, and colour is what this study 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 COLUMNS, ROWS = 9, 8
@@ -26,9 +25,3 @@ def mean_colour(image: Image.Image) -> tuple[int, int, int]:
     pixels = np.asarray(image.convert("RGBA"), dtype=np.float64).reshape(-1, 4)
     red, green, blue = np.average(pixels[:, :3], axis=0, weights=pixels[:, 3]).round()
     return int(red), int(green), int(blue)
-
-
-def distances(hashes: NDArray[np.uint64], one: int) -> NDArray[np.uint8]:
-    """Hamming distances of many hashes to one, in bits."""
-    apart: NDArray[np.uint8] = np.bitwise_count(hashes ^ np.uint64(one))
-    return apart

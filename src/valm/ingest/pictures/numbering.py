@@ -10,6 +10,8 @@ import io
 import tarfile
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -24,16 +26,29 @@ from valm.core.job import Job
 from valm.core.manifest import read_manifest
 from valm.errors import InputError
 from valm.ingest.pictures.decoding import on_white
-from valm.ingest.pictures.near_duplicates import distances
+from valm.ingest.pictures.repeats import Likeness, repeated_rows
 from valm.ingest.pictures.write import DIGITS_OF_SHARD, METADATA
 from valm.ingest.raw.archives import StrictHeader
 
 MAXIMUM_PICTURE_BYTES = 16 << 20
 DROPPED = -1
+ROWS_OF_GROUP = 1 << 20
+LISTED = pa.schema(
+    [
+        *METADATA,
+        ("source", pa.string()),
+        ("shard", pa.string()),
+        ("id", pa.int32()),
+        ("duplicate_of", pa.int32()),
+        ("kept", pa.bool_()),
+    ]
+)
 
 
 def list_pictures(job: Job, *, pictures: list[Path], output: Path) -> None:
     """Merge the shards' metadata in the order of the study's sources.
+
+    Memory holds 14 bytes a picture, what finding repeats takes, and the metadata of one row group.
 
     Args:
         pictures: Manifests of the picture sources' shards, in any order.
@@ -47,18 +62,21 @@ def list_pictures(job: Job, *, pictures: list[Path], output: Path) -> None:
     by_source = {read_manifest(path, "picture_shards").facts["source"]: path for path in pictures}
     if missing := [source for source in order if source not in by_source]:
         raise InputError(f"no shards of {', '.join(missing)}", cure="hand over their manifests too")
-    table = pa.concat_tables([_source_rows(by_source[source], source) for source in order])
-    hashes = table.column("hash").to_numpy()
-    colours = np.array(table.column("colour").to_pylist(), dtype=np.int16)
+    shards = [shard for source in order for shard in _shards(by_source[source], source)]
+    hashes, colours, sizes = _likenesses(shards)
     ids, duplicate_of = number_pictures(hashes, colours, duplicates)
-    table = table.append_column("id", pa.array(ids, pa.int32()))
-    table = table.append_column("duplicate_of", pa.array(duplicate_of, pa.int32()))
-    table = table.append_column("kept", pa.array(ids != DROPPED))
     data = output.with_name("list.parquet")
-    with atomic_path(data) as path:
-        pq.write_table(table, path)
-    kept = int((ids != DROPPED).sum())
-    counts = {source: _kept_of(table, source) for source in order}
+    with atomic_path(data) as path, pq.ParquetWriter(path, LISTED) as writer:
+        for rows, table in _row_groups(shards):
+            table = table.append_column("id", pa.array(ids[rows], pa.int32()))
+            table = table.append_column("duplicate_of", pa.array(duplicate_of[rows], pa.int32()))
+            table = table.append_column("kept", pa.array(ids[rows] != DROPPED))
+            writer.write_table(table, ROWS_OF_GROUP)
+    counts = dict.fromkeys(order, 0)
+    ends = np.cumsum(sizes)
+    for shard, size, end in zip(shards, sizes, ends, strict=True):
+        counts[shard.source] += int((ids[end - size : end] != DROPPED).sum())
+    kept = sum(counts.values())
     job.finish(
         output,
         kind="picture_list",
@@ -70,33 +88,22 @@ def list_pictures(job: Job, *, pictures: list[Path], output: Path) -> None:
 
 
 def number_pictures(
-    hashes: NDArray[np.uint64], colours: NDArray[np.int16], limits: Duplicates
+    hashes: NDArray[np.uint64], colours: NDArray[np.uint8], limits: Duplicates
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Ids in order; a picture whose hash and colour are near an earlier kept one's gets -1.
 
     Args:
         hashes: [n] difference hashes.
-        colours: [n, 3] mean colours, 0..255.
+        colours: [n, 3] mean colours.
         limits: Largest distances of duplicates.
 
     Returns:
         [n] ids and [n] ids of the repeated picture, -1 for kept pictures.
     """
-    ids = np.full(len(hashes), DROPPED, dtype=np.int32)
-    duplicate_of = np.full(len(hashes), DROPPED, dtype=np.int32)
-    kept = np.empty(len(hashes), dtype=np.int64)
-    count = 0
-    for row in range(len(hashes)):
-        earlier = kept[:count]
-        near = distances(hashes[earlier], int(hashes[row])) <= limits.distance_bits
-        shift = np.abs(colours[earlier] - colours[row]).max(axis=1, initial=0)
-        repeated = np.flatnonzero(near & (shift <= limits.colour_distance))
-        if len(repeated):
-            duplicate_of[row] = repeated[0]
-        else:
-            ids[row], kept[count] = count, row
-            count += 1
-    return ids, duplicate_of
+    repeated = repeated_rows(Likeness(hashes, colours, limits))
+    kept = repeated == np.arange(len(repeated))
+    ids = np.where(kept, np.cumsum(kept) - 1, DROPPED).astype(np.int32)
+    return ids, np.where(kept, np.int32(DROPPED), ids[repeated])
 
 
 def read_picture_list(manifest: Path) -> pa.Table:
@@ -143,43 +150,96 @@ def picture_bytes(manifest: Path, ids: Collection[int]) -> dict[int, bytes]:
     return dict(_encoded_pictures(manifest, set(ids), 0))
 
 
-def _read_parquet(path: Path, schema: pa.Schema | None = None) -> pa.Table:
+def _read_parquet(
+    path: Path, schema: pa.Schema | None = None, columns: list[str] | None = None
+) -> pa.Table:
+    with _readable(path):
+        return pq.read_table(path, schema=schema, columns=columns)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Whatever goes wrong in a table becomes an error that names it."""
     try:
-        return pq.read_table(path, schema=schema)
+        yield
     except (OSError, pa.ArrowException) as error:
         cure = "delete its manifest and run the study again"
         raise InputError(f"a table cannot be read: {error}", where=path, cure=cure) from error
 
 
-def _source_rows(manifest: Path, source: str) -> pa.Table:
-    tables = []
+@dataclass(frozen=True)
+class _Shard:
+    """One shard of a source, by its name; its metadata."""
+
+    source: str
+    name: str
+    path: Path
+
+    def rows(self) -> pa.Table:
+        """Its metadata, with where they are from."""
+        rows = _read_parquet(self.path, schema=METADATA)
+        for column in ("source", "shard"):
+            value = self.source if column == "source" else self.name
+            rows = rows.append_column(column, pa.array([value] * len(rows), pa.string()))
+        return rows
+
+
+def _shards(manifest: Path, source: str) -> Iterator[_Shard]:
     for number in range(read_manifest(manifest).facts["shards"]):
         name = f"{number:0{DIGITS_OF_SHARD}}"
-        rows = _read_parquet(manifest.with_name(f"{name}.parquet"), METADATA)
-        shard = pa.array([name] * len(rows), pa.string())
-        rows = rows.append_column("source", pa.array([source] * len(rows), pa.string()))
-        tables.append(rows.append_column("shard", shard))
-    return pa.concat_tables(tables)
+        yield _Shard(source, name, manifest.with_name(f"{name}.parquet"))
 
 
-def _kept_of(table: pa.Table, source: str) -> int:
-    kept = np.asarray(table.column("kept")) & (np.asarray(table.column("source")) == source)
-    return int(kept.sum())
+def _likenesses(
+    shards: list[_Shard],
+) -> tuple[NDArray[np.uint64], NDArray[np.uint8], list[int]]:
+    """The hashes [n] and mean colours [n, 3] of all shards' pictures, and how many each shard has."""
+    hashes, colours = [np.empty(0, np.uint64)], [np.empty((0, 3), np.uint8)]
+    for shard in shards:
+        table = _read_parquet(shard.path, schema=METADATA, columns=["hash", "colour"])
+        hashes.append(table.column("hash").to_numpy())
+        colours.append(table.column("colour").combine_chunks().flatten().to_numpy().reshape(-1, 3))
+    sizes = [len(some) for some in hashes[1:]]
+    return np.concatenate(hashes), np.concatenate(colours), sizes
+
+
+def _row_groups(shards: list[_Shard]) -> Iterator[tuple[slice, pa.Table]]:
+    """The shards' metadata, at most ``ROWS_OF_GROUP`` rows at a time, and which rows of all they are."""
+    held: list[pa.Table] = []
+    first = rows = 0
+    for shard in shards:
+        table = shard.rows()
+        if held and rows + len(table) > ROWS_OF_GROUP:
+            yield slice(first, first + rows), pa.concat_tables(held)
+            first, rows, held = first + rows, 0, []
+        held.append(table)
+        rows += len(table)
+    if held:
+        yield slice(first, first + rows), pa.concat_tables(held)
 
 
 def _encoded_pictures(
     manifest: Path, wanted: set[int] | None, first_id: int
 ) -> Iterator[tuple[int, bytes]]:
     """Stream the shards in order; each tar is opened once, and only if something in it is wanted."""
-    table = read_picture_list(manifest)
-    columns = [table.column(name).to_pylist() for name in ("source", "shard", "key", "id")]
-    by_shard: dict[tuple[str, str], dict[str, int]] = {}
-    for source, shard, key, picture_id in zip(*columns, strict=True):
-        asked = wanted is None or picture_id in wanted
-        if picture_id >= first_id and asked:
-            by_shard.setdefault((source, shard), {})[key] = picture_id
-    for (source, shard), ids in by_shard.items():
-        yield from _shard_members(manifest.parent / source / f"{shard}.tar", ids)
+    for (source, shard), rows in groupby(_places(manifest), key=lambda row: row[:2]):
+        ids = {
+            key: picture_id
+            for _, _, key, picture_id in rows
+            if picture_id >= first_id and (wanted is None or picture_id in wanted)
+        }
+        if ids:
+            yield from _shard_members(manifest.parent / source / f"{shard}.tar", ids)
+
+
+def _places(manifest: Path) -> Iterator[tuple[str, str, str, int]]:
+    """Source, shard, key and id of every stored picture, in order; memory holds a few thousand."""
+    read_manifest(manifest, kind="picture_list")
+    path = manifest.with_name("list.parquet")
+    names = ["source", "shard", "key", "id"]
+    with _readable(path), pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(columns=names):
+            yield from zip(*(batch.column(name).to_pylist() for name in names), strict=True)
 
 
 def _shard_members(path: Path, ids: dict[str, int]) -> Iterator[tuple[int, bytes]]:
