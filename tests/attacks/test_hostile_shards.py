@@ -1,15 +1,17 @@
-"""Tar shards, folders and metadata from outside: each fault has its reason code or its offset."""
+"""Tar shards and folders from outside: each fault has its reason code or its offset."""
 
 import io
 import json
 import os
+import pickle
+import random
 import struct
 import tarfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from builders.pictures import drawing
@@ -22,9 +24,13 @@ from valm.core.manifest import Manifest, read_manifest
 from valm.errors import InputError
 from valm.ingest.pictures.shards import gather_pictures, write_picture_shard
 from valm.ingest.pictures.tars import tar_pictures
-from valm.ingest.pictures.url_list import list_urls
 
 Member = tuple[tarfile.TarInfo, bytes]
+
+
+@pytest.fixture(autouse=True)
+def own_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VALM_WORK", str(tmp_path / "out" / "work"))
 
 
 def member(name: str, data: bytes = b"", kind: bytes = tarfile.REGTYPE, link: str = "") -> Member:
@@ -39,6 +45,7 @@ def sample(key: str, data: bytes | None = None, caption: str = "a thing") -> lis
 
 
 def tar_of(path: Path, *members: Member) -> Path:
+    path.parent.mkdir(exist_ok=True)
     with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as tar:
         for info, data in members:
             tar.addfile(info, io.BytesIO(data))
@@ -219,6 +226,46 @@ def test_above_the_fraction_the_shard_fails_and_writes_no_manifest(tmp_path: Pat
     assert not (tmp_path / "out" / "00000.manifest.json").exists()
 
 
+def test_one_damaged_picture_fails_no_shard_however_small(tmp_path: Path) -> None:
+    made = written(tar_of(tmp_path / "a.tar", *sample("000000001", b"<html>")), most=0.0)
+    assert made.rows == 0 and made.facts["rejected"] == {"not_a_picture": 1}
+
+
+def test_of_any_mixture_all_samples_are_kept_or_rejected(tmp_path: Path) -> None:
+    hostile = [drawing(9)[:200], b"", b"<html>", b"GIF89a", drawing(9) + b"tail"]
+    draw = random.Random(4)
+    for turn in range(12):
+        count = draw.randint(1, 30)
+        data = [draw.choice([None, *hostile]) for _ in range(count)]
+        members = [m for n, each in enumerate(data) for m in sample(f"{n:09d}", each)]
+        made = written(tar_of(tmp_path / f"{turn}" / "a.tar", *members), most=1.0)
+        good = sum(each is None or each == hostile[-1] for each in data)
+        assert made.rows == good and sum(made.facts["rejected"].values()) == count - good
+
+
+class Touch:
+    """Unpickled, it writes a file."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_what_is_pickled_in_a_shard_stays_asleep(tmp_path: Path) -> None:
+    alarm = pickle.dumps(Touch(tmp_path / "woken"))
+    array = io.BytesIO()
+    np.save(array, np.array([Touch(tmp_path / "woken")], object), allow_pickle=True)
+    others = {"pkl": alarm, "pickle": alarm, "pyd": alarm, "pth": alarm, "npy": array.getvalue()}
+    sleeping = [member(f"000000001.{ending}", data) for ending, data in others.items()]
+    disguised = [*sample("000000002", alarm), member("000000003.json", alarm)]
+    made = written(tar_of(tmp_path / "a.tar", *sample("000000001"), *sleeping, *disguised))
+    assert made.rows == 1 and made.facts["rejected"] == {"not_a_picture": 1, "no_picture": 1}
+    pickle.loads(alarm)
+    assert (tmp_path / "woken").exists(), "the alarm is no alarm"
+
+
 def test_a_folder_gives_its_plain_pictures_only(tmp_path: Path) -> None:
     folder = tmp_path / "pictures"
     (folder / "deep").mkdir(parents=True)
@@ -268,65 +315,3 @@ def test_a_folder_s_shards_hold_each_picture_once(tmp_path: Path) -> None:
         )
         seen += pq.read_table(output.with_name(f"{shard:05d}.parquet"))["origin"].to_pylist()
     assert sorted(seen) == sorted(f"{n}.png" for n in range(30))
-
-
-def listed(folder: Path, file: Path) -> Path:
-    pictures = {"sources": ["laion"], "params": {"laion": {"metadata": [str(file)], "shards": 1}}}
-    section = section_for(
-        parse_study({"ingest": {"pictures": pictures}}), "list-urls", source="laion"
-    )
-    output = folder / "urls.manifest.json"
-    list_urls(Job("list-urls", section, "c0de", {"source": "laion"}), source="laion", output=output)
-    return output
-
-
-@pytest.mark.parametrize(
-    "columns, message",
-    [
-        ({"link": ["http://a"], "TEXT": ["x"]}, "no column of urls, only link, TEXT"),
-        ({"URL": ["http://a"]}, "no column of captions"),
-        ({"URL": [1], "TEXT": ["x"]}, "column 'URL' holds int64"),
-        ({"URL": ["http://a"], "TEXT": ["x"], "WIDTH": ["wide"]}, "column 'WIDTH' holds string"),
-    ],
-)
-def test_metadata_of_another_schema_are_refused(
-    tmp_path: Path, columns: dict[str, list[Any]], message: str
-) -> None:
-    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
-    with pytest.raises(InputError, match=message) as caught:
-        listed(tmp_path, tmp_path / "a.parquet")
-    assert caught.value.where == tmp_path / "a.parquet"
-
-
-def test_metadata_of_nulls_and_odd_numbers_are_counted(tmp_path: Path) -> None:
-    columns = {
-        "URL": [None, "http://a/1", "http://a/2", "http://a/3"],
-        "TEXT": ["x", None, "x", "x"],
-        "WIDTH": [None, None, float("nan"), -5.0],
-        "HEIGHT": [None, None, 3.0, 4.0],
-    }
-    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
-    facts = read_manifest(listed(tmp_path, tmp_path / "a.parquet")).facts
-    assert (
-        facts["read"] == 4
-        and facts["left_out"]["no_address"] == facts["left_out"]["no_caption"] == 1
-    )
-    assert facts["left_out"]["too_small"] >= 1
-
-
-def test_a_parquet_cut_anywhere_or_with_a_turned_footer_is_an_error(tmp_path: Path) -> None:
-    file = tmp_path / "a.parquet"
-    rows = 300
-    pq.write_table(
-        pa.table({"URL": [f"http://a/{n}" for n in range(rows)], "TEXT": ["x"] * rows}), file
-    )
-    data = file.read_bytes()
-    for length in [*range(0, len(data), len(data) // 40), len(data) - 1]:
-        file.write_bytes(data[:length])
-        with pytest.raises(InputError, match=r"cannot be read.*a\.parquet"):
-            listed(tmp_path, file)
-    file.write_bytes(data[:-8] + struct.pack("<I", 1 << 30) + b"PAR1")
-    with pytest.raises(InputError, match="cannot be read"):
-        listed(tmp_path, file)
-    with pytest.raises(InputError, match="missing"):
-        listed(tmp_path, tmp_path / "b.parquet")

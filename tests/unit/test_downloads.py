@@ -108,13 +108,9 @@ def test_a_table_of_captions_and_addresses(tmp_path: Path) -> None:
     table.write_text("a cat\thttp://a/1\na früh dog\thttp://a/2\n", encoding="utf-8")
     made = listed(tmp_path, table)
     assert urls_of_shard(made, 0)["caption"].to_pylist() == ["a cat", "a früh dog"]
-    for line, message in (
-        (b"no tab\n", "line 3 has 1 columns"),
-        (b"\xff\t\xfe\n", "line 3 is not UTF-8"),
-    ):
-        table.write_bytes(b"a\thttp://a/1\n" * 2 + line)
-        with pytest.raises(InputError, match=message):
-            listed(tmp_path, table)
+    table.write_bytes(b"a\thttp://a/1\n" * 2 + b"no tab\n")
+    with pytest.raises(InputError, match="line 3 has 1 columns"):
+        listed(tmp_path, table)
 
 
 def photos(count: int = 8) -> dict[str, bytes]:
@@ -232,6 +228,9 @@ def test_without_img2dataset_the_cure_is_named(
         ("Use of image disallowed by X-Robots-Tag directive", "opted_out"),
         ("<urlopen error [Errno -2] Name or service not known>", "unreachable"),
         ("<urlopen error [Errno 111] Connection refused>", "unreachable"),
+        ("'ascii' codec can't encode characters in position 5-6", "no_address"),
+        ("URL can't contain control characters. '/a b' (found at least ' ')", "no_address"),
+        ("", "too_many_bytes"),
         ("something new", "other"),
     ],
 )

@@ -7,12 +7,16 @@ beside the tar, and every later step reads these two.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
+import sys
 import tarfile
+import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -26,10 +30,11 @@ from valm.core.logs import logger
 from valm.errors import InputError, SourceError
 from valm.ingest.pictures.url_list import Download, UrlParams, urls_of_shard
 
-KIND = "downloaded_shard"
+KIND, FOLDER = "downloaded_shard", "run."
 PROGRAM = "VALM_IMG2DATASET"
 OWN_ENVIRONMENT = Path(".venv-download/bin/img2dataset")
 LARGEST_MEGAPIXELS = 180
+SIGNAL_OF_PARENTS_DEATH = 1  # PR_SET_PDEATHSIG of Linux's prctl
 ONLY_SHARD = "00000"  # as img2dataset names the one shard that it is asked for
 SURVIVORS = pa.schema(
     [
@@ -50,6 +55,8 @@ REASONS = (
     (r"timed out|timeout", "too_slow"),
     (r"IncompleteRead|bytes read", "cut_off"),
     (r"[Ii]mage decoding error|NoneType|imdecode|cvtColor|OpenCV", "not_a_picture"),
+    (r"codec can't encode|control characters|unknown url|nonnumeric port|no host", "no_address"),
+    (r"^$", "too_many_bytes"),  # a MemoryError says nothing
     (r"Name or service|getaddrinfo|refused|reset|unreachable|Remote end closed", "unreachable"),
 )
 
@@ -72,16 +79,17 @@ def download_pictures(job: Job, *, source: str, shard: int, urls: Path, output: 
     tar = output.with_name(f"{shard:05d}.tar")
     survivors = output.with_name(f"{shard:05d}.survivors.parquet")
     with job.work([urls]) as work:
-        folder = work / "shard"
-        shutil.rmtree(folder, ignore_errors=True)  # of a killed run: the web is asked again
-        folder.mkdir()
+        for killed in work.glob(f"{FOLDER}*"):
+            shutil.rmtree(killed, ignore_errors=True)
+        # A name of its own: a process that a killed run has left may still be writing into that run's.
+        folder = Path(tempfile.mkdtemp(prefix=FOLDER, dir=work))
         asked = folder / "urls.parquet"
         pq.write_table(table, asked)
         if len(table):
             _run_img2dataset(asked, folder / "out", params.download)
         rows = _survivors(table, folder / "out" / f"{ONLY_SHARD}.parquet")
         lost = Counter(row["lost"] for row in rows if row["lost"])
-        if lost.total() > params.download.maximum_lost_fraction * max(len(rows), 1):
+        if lost.total() > max(1, params.download.maximum_lost_fraction * len(rows)):
             raise InputError(
                 f"{lost.total():,} of {len(rows):,} addresses gave no picture: {dict(lost)}",
                 where=f"{source}, shard {shard}",
@@ -152,15 +160,17 @@ def _run_img2dataset(urls: Path, output: Path, settings: Download) -> None:
         "WANDB_MODE": "disabled",
         "PYTHONPATH": "",  # its own packages only
     }
-    limit = settings.memory_gib << 30
+    limit, libc = settings.memory_gib << 30, ctypes.CDLL(None)
 
-    def cap_memory() -> None:
-        """A server that never stops sending ends in its own MemoryError."""
+    def keep_in_bounds() -> None:
+        """A server that never stops sending ends in a MemoryError; no program outlives this process."""
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        if sys.platform == "linux":
+            libc.prctl(SIGNAL_OF_PARENTS_DEATH, signal.SIGKILL)
 
     run = subprocess.run(
         command, env=environment, capture_output=True, text=True, errors="replace",
-        preexec_fn=cap_memory, check=False,
+        preexec_fn=keep_in_bounds, check=False,
     )  # fmt: skip
     logger.debug("%s", run.stdout[-5000:] + run.stderr[-5000:])
     if run.returncode or not (output / f"{ONLY_SHARD}.parquet").is_file():

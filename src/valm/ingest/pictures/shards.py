@@ -70,24 +70,26 @@ def write_picture_shard(
     if downloaded is not None:
         facts = read_manifest(downloaded).facts
         tar = downloaded.with_name(f"{shard:05d}.tar")
+    parents = [downloaded] if downloaded else []
     rejected: Counter[str] = Counter()
     raw = track(planned.pictures(params, shard, tar, rejected), f"shard {shard}", None, "pictures")
-    written = write_shard(output.parent, shard, decoded_pictures(raw, storage, rejected))
-    check_rejected(rejected, written.rows, storage, where=f"{source}, shard {shard}")
-    job.finish(
-        output,
-        kind=SHARD_KIND,
-        rows=written.rows,
-        files=written.files,
-        parents=[downloaded] if downloaded else [],
-        facts={
-            "source": source,
-            "listed": facts["listed"],
-            "lost": facts["lost"],
-            "rejected": dict(sorted(rejected.items())),
-            "licences": dict(sorted(written.licences.items())),
-        },
-    )
+    with job.work(parents):
+        written = write_shard(output.parent, shard, decoded_pictures(raw, storage, rejected))
+        check_rejected(rejected, written.rows, storage, where=f"{source}, shard {shard}")
+        job.finish(
+            output,
+            kind=SHARD_KIND,
+            rows=written.rows,
+            files=written.files,
+            parents=parents,
+            facts={
+                "source": source,
+                "listed": facts["listed"],
+                "lost": facts["lost"],
+                "rejected": dict(sorted(rejected.items())),
+                "licences": dict(sorted(written.licences.items())),
+            },
+        )
 
 
 def gather_pictures(job: Job, *, source: str, shards: int, output: Path) -> None:

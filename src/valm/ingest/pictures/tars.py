@@ -18,9 +18,10 @@ from typing import Any
 
 from valm.errors import InputError
 from valm.ingest.picture_sources import RawPicture
-from valm.ingest.raw.archives import StrictHeader, is_plain
+from valm.ingest.raw.archives import StrictHeader, is_plain, sound_headers
 
 PICTURES = ("jpg", "jpeg", "png", "webp", "gif")
+UNSOUND = (tarfile.TarError, OSError, EOFError, ValueError)  # ValueError: extended headers
 LARGEST_BYTES = {"txt": 64 << 10, "json": 1 << 20} | dict.fromkeys(PICTURES, 32 << 20)
 
 
@@ -97,7 +98,7 @@ def _members(path: Path) -> Iterator[tuple[tarfile.TarInfo, bytes | None]]:
         with tarfile.open(path, "r|", tarinfo=StrictHeader) as tar:
             offset = 0
             try:
-                for info in tar:
+                for info in sound_headers(tar):
                     offset = info.offset
                     if info.isdir():
                         continue
@@ -108,9 +109,9 @@ def _members(path: Path) -> Iterator[tuple[tarfile.TarInfo, bytes | None]]:
                     if data is not None and len(data) != info.size:
                         raise tarfile.ReadError(f"{info.name!r} is cut off")
                     yield info, data
-            except (tarfile.TarError, OSError, EOFError) as error:
+            except UNSOUND as error:
                 raise _damaged(path, offset, error) from error
-    except (tarfile.TarError, OSError) as error:
+    except UNSOUND as error:
         raise _damaged(path, 0, error) from error
 
 

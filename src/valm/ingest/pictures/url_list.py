@@ -7,11 +7,12 @@ row group of ``urls.parquet``.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,9 +28,12 @@ from valm.errors import InputError
 
 KIND, FILE = "url_list", "urls.parquet"
 SCHEMA = pa.schema([("url", pa.string()), ("caption", pa.string()), ("licence", pa.string())])
-ROWS_PER_BATCH = 10_000
+ROWS_PER_BATCH, READ_BYTES = 10_000, 1 << 20
 LONGEST_URL, LONGEST_CAPTION = 2_000, 10_000  # characters
 SCHEMES = ("http://", "https://")  # never file:// or ftp://, which a downloader would open too
+BROKEN_TEXT = re.compile(
+    "[\udc80-\udcff]"
+)  # what surrogateescape makes of bytes that are not UTF-8
 # Columns as LAION's releases name them, in lower case.
 TEXTS = {
     "url": "url",
@@ -115,35 +119,39 @@ def list_urls(job: Job, *, source: str, output: Path) -> None:
     counts: Counter[str] = Counter()
     rows = (row for file in params.metadata for row in _rows(file))
     taken = _taken(track(rows, "reading metadata", None, "rows"), params, counts)
-    target = output.with_name(FILE)
-    listed = 0
-    with atomic_path(target) as path, pq.ParquetWriter(path, SCHEMA) as writer:
-        for _ in range(params.shards):
-            batch = list(islice(taken, params.addresses_per_shard))
-            columns = zip(
-                *((r.url, r.caption, r.licence or params.licence) for r in batch), strict=True
-            )
-            arrays = [pa.array(c, pa.string()) for c in columns] or [pa.array([], pa.string())] * 3
-            writer.write_table(pa.Table.from_arrays(arrays, schema=SCHEMA), row_group_size=1 << 20)
-            listed += len(batch)
-    for _ in taken:
-        counts["beyond_the_shards"] += 1
-    job.finish(
-        output,
-        kind=KIND,
-        rows=listed,
-        files=[target],
-        facts={
-            "source": source,
-            "shards": params.shards,
-            "read": listed + counts.total(),
-            "left_out": dict(sorted(counts.items())),
-            "metadata": [
-                {"name": file.name, "bytes": file.stat().st_size, "sha256": sha256_file(file)}
-                for file in params.metadata
-            ],
-        },
-    )
+    target, listed = output.with_name(FILE), 0
+    with job.work():
+        with atomic_path(target) as path, pq.ParquetWriter(path, SCHEMA) as writer:
+            for _ in range(params.shards):
+                batch = list(islice(taken, params.addresses_per_shard))
+                columns = zip(
+                    *((r.url, r.caption, r.licence or params.licence) for r in batch), strict=True
+                )
+                arrays = [pa.array(c, pa.string()) for c in columns] or [
+                    pa.array([], pa.string())
+                ] * 3
+                writer.write_table(
+                    pa.Table.from_arrays(arrays, schema=SCHEMA), row_group_size=1 << 20
+                )
+                listed += len(batch)
+        for _ in taken:
+            counts["beyond_the_shards"] += 1
+        job.finish(
+            output,
+            kind=KIND,
+            rows=listed,
+            files=[target],
+            facts={
+                "source": source,
+                "shards": params.shards,
+                "read": listed + counts.total(),
+                "left_out": dict(sorted(counts.items())),
+                "metadata": [
+                    {"name": file.name, "bytes": file.stat().st_size, "sha256": sha256_file(file)}
+                    for file in params.metadata
+                ],
+            },
+        )
 
 
 def urls_of_shard(manifest: Path, shard: int) -> pa.Table:
@@ -164,6 +172,8 @@ def _taken(rows: Iterator[Row], params: UrlParams, counts: Counter[str]) -> Iter
 
 def _why_not(row: Row, where: MetadataFilters) -> str | None:
     """Reason code of a row that is not taken, or None."""
+    if BROKEN_TEXT.search(f"{row.url}{row.caption}{row.licence}"):
+        return "not_utf8"
     if not row.url or not row.url.startswith(SCHEMES) or len(row.url) > LONGEST_URL:
         return "no_address"
     if not row.caption or not row.caption.strip() or len(row.caption) > LONGEST_CAPTION:
@@ -197,12 +207,7 @@ def _table_rows(file: Path) -> Iterator[Row]:
     """Rows of Conceptual Captions' tables: caption, tab, address; no header."""
     with file.open("rb") as lines:
         for number, line in enumerate(iter(lambda: lines.readline(1 << 16), b""), 1):
-            try:
-                cells = line.decode("utf-8").rstrip("\n").split("\t")
-            except UnicodeDecodeError as error:
-                raise InputError(
-                    f"line {number:,} is not UTF-8", where=file, cure="convert the file to UTF-8"
-                ) from error
+            cells = line.decode("utf-8", "surrogateescape").rstrip("\n").split("\t")
             if len(cells) != 2:
                 raise InputError(
                     f"line {number:,} has {len(cells)} columns, not caption and address", where=file
@@ -213,16 +218,31 @@ def _table_rows(file: Path) -> Iterator[Row]:
 def _parquet_rows(file: Path) -> Iterator[Row]:
     """Rows of a parquet file, as a stream of batches."""
     try:
-        parquet = pq.ParquetFile(file)
+        # Without these two, a row group's columns would lie in memory.
+        parquet = pq.ParquetFile(file, pre_buffer=False, buffer_size=READ_BYTES)
         names = _columns(parquet.schema_arrow, file)
         for batch in parquet.iter_batches(ROWS_PER_BATCH, columns=list(names)):
-            columns = {names[name]: batch.column(name).to_pylist() for name in names}
+            columns = {names[name]: _values(batch.column(name)) for name in names}
             for values in zip(*columns.values(), strict=True):
                 yield Row(**{"licence": None} | dict(zip(columns, values, strict=True)))
     except (OSError, pa.ArrowException) as error:
         raise InputError(
             f"a metadata file cannot be read: {error}", where=file, cure="fetch it again"
         ) from error
+
+
+def _values(column: pa.Array) -> list[Any]:
+    """A column's numbers or texts; bytes that are not UTF-8 stay in a text as lone surrogates."""
+    is_text = _is_text(column.type)
+    found: list[Any] = (column.cast(pa.large_binary()) if is_text else column).to_pylist()
+    if not is_text:
+        return found
+    return [text if text is None else text.decode("utf-8", "surrogateescape") for text in found]
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _columns(schema: pa.Schema, file: Path) -> dict[str, str]:
@@ -236,12 +256,12 @@ def _columns(schema: pa.Schema, file: Path) -> dict[str, str]:
         lower = column.name.lower()
         text, number = lower in TEXTS, lower in NUMBERS
         kind = column.type
-        is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
         is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
-        if (text and not is_text) or (number and not is_number):
+        if not (text or number) or pa.types.is_null(kind):
+            continue  # not read, or it states nothing
+        if (text and not _is_text(kind)) or (number and not is_number):
             raise InputError(f"the column {column.name!r} holds {kind}", where=file)
-        if text or number:
-            found[column.name] = (TEXTS | NUMBERS)[lower]
+        found[column.name] = (TEXTS | NUMBERS)[lower]
     for needed in ("url", "caption"):
         if needed not in found.values():
             raise InputError(

@@ -102,13 +102,13 @@ def write_pictures(job: Job, *, source: str, raw: list[Path], output: Path) -> N
 
 
 def check_rejected(rejected: Counter[str], kept: int, storage: PictureStorage, where: str) -> None:
-    """Refuse a source or shard of which too much could not be used.
+    """Refuse a source or shard of which too much could not be used; a single picture never is too much.
 
     Raises:
         InputError: The share of rejected pictures is above ``maximum_reject_fraction``.
     """
     total = rejected.total()
-    if total > storage.maximum_reject_fraction * (total + kept):
+    if total > max(1, storage.maximum_reject_fraction * (total + kept)):
         raise InputError(
             f"{total:,} of {total + kept:,} pictures could not be used: {dict(rejected)}",
             where=where,

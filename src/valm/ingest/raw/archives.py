@@ -20,6 +20,7 @@ from valm.errors import InputError
 AR_MAGIC = b"!<arch>\n"
 AR_HEADER_BYTES = 60
 MAXIMUM_NAME_BYTES = 1 << 16
+MAXIMUM_MEMBER_BYTES = 64 << 30  # tarfile goes through what it passes over, in blocks of 10 KiB
 NAME_TYPES = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE,
               tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)  # fmt: skip
 
@@ -44,9 +45,24 @@ class StrictHeader(tarfile.TarInfo):
             if len(buf) == tarfile.BLOCKSIZE and not any(buf):
                 raise  # the end mark
             raise tarfile.ReadError(str(error)) from error
-        if header.size < 0 or (header.type in NAME_TYPES and header.size > MAXIMUM_NAME_BYTES):
+        most = MAXIMUM_NAME_BYTES if header.type in NAME_TYPES else MAXIMUM_MEMBER_BYTES
+        if not 0 <= header.size <= most:
             raise tarfile.ReadError(f"a header claims {header.size:,} bytes")
         return header
+
+
+def sound_headers(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """The members of a tar that was opened with ``StrictHeader``, in order.
+
+    Raises:
+        tarfile.ReadError: An extended header claims an impossible size.
+        ValueError: One holds no number where it should.
+    """
+    for info in tar:
+        claimed = max(info.size, tar.offset - info.offset)
+        if info.size < 0 or claimed > MAXIMUM_MEMBER_BYTES:
+            raise tarfile.ReadError(f"a header claims {claimed:,} bytes")
+        yield info
 
 
 def read_members(
@@ -123,7 +139,7 @@ def _tar_members(
 ) -> Iterator[tuple[str, bytes]]:
     try:
         with _opened_tar(archive) as bundle:
-            for info in bundle:
+            for info in sound_headers(bundle):
                 name = info.name.removeprefix("./")
                 if not info.isreg() or not is_plain(name) or not wanted(name):
                     continue

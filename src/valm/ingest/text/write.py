@@ -50,7 +50,8 @@ def write_text(
         written = _write_documents(plugin, inputs, target, groups)
         if not written["documents"]:
             raise SourceError(
-                f"the text source {source!r} gave no document", cure="check its inputs"
+                f"the text source {source!r} gave no document",
+                cure="check its inputs, or leave it out (colour notes by a share of 0)",
             )
         licences = {_source_name(path): read_manifest(path).facts["licence"] for path in raw}
         job.finish(
