@@ -53,9 +53,13 @@ class Checkout:
         return jobs(dry.stdout)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start Snakemake as the leader of a process group of its own."""
+        """Start Snakemake on the tiny study as the leader of a process group of its own."""
+        return self.start_command("snakemake", *TINY, *arguments)
+
+    def start_command(self, *command: str) -> subprocess.Popen[str]:
+        """Start a command in the copy as the leader of a process group of its own."""
         return subprocess.Popen(
-            ["snakemake", *TINY, *arguments], cwd=self.folder, env=self.environment, text=True,
+            command, cwd=self.folder, env=self.environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
             start_new_session=True,
         )  # fmt: skip

@@ -88,7 +88,7 @@ def record(tiny: Checkout, folder: Path) -> Repository:
     _tiny_settings_as_default(folder)
     repository = Repository(folder)
     shutil.copytree(tiny.results, repository.results, ignore=shutil.ignore_patterns("report"))
-    shutil.copytree(tiny.folder / "data_optional", folder / "data")
+    shutil.copytree(tiny.folder / "data", folder / "data")
     adopted = repository.adopt()
     assert adopted.returncode == 0, adopted.stdout
     made = repository.snakemake()  # the report names its study

@@ -6,6 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir).parent / "src"))
 
+from valm.cli.ablation import changes_of, parts_of
 from valm.cli.needs import (
     FEATURE_NETWORK,
     check_source_params,
@@ -45,6 +46,7 @@ def read_study():
 
 
 STUDY = read_study()
+PARTS = parts_of(STUDY, config)  # the studies of an ablation, by name; of another study none
 PLANNED = planned_shards(STUDY)  # picture sources of which each shard is a job
 SHOWN_PRESET = STUDY.retrieve.presets[0].name  # whose pictures of a few prompts are shown
 os.environ.setdefault("VALM_PLAIN_PROGRESS", "1")  # jobs that run side by side share a terminal
@@ -277,5 +279,5 @@ def notebook_names():
 
 
 def results_of_every_phase(wildcards):
-    """All that a study makes."""
-    return made_by(PHASES)
+    """All that a study makes; of one that changes one thing at a time, the page of all changes."""
+    return rules.write_changes.output if PARTS else made_by(PHASES)

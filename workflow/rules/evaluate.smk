@@ -293,6 +293,32 @@ rule score_cell:
         " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
 
 
+rule score_changes:
+    input:
+        parts=expand("results/studies/{part}/evaluate/scores.manifest.json", part=PARTS),
+    output:
+        manifest="<results>/evaluate/changes.manifest.json",
+        data=multiext("<results>/evaluate/change_", "scores.parquet", "differences.parquet"),
+    params:
+        section=section("score-changes"),
+        code=code("score-changes"),
+        parts=each("--parts", "parts"),
+    log:
+        "<logs>/score_changes.log",
+    benchmark:
+        "<benchmarks>/score_changes.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    message:
+        "Scoring the recipe and each change, with intervals and tests"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    shell:
+        "python -m valm score-changes {params.parts} --output {output.manifest}"
+        " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
+
+
 rule evaluate:
     input:
         rules.score_models.output.manifest,

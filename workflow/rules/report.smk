@@ -118,6 +118,40 @@ rule write_report:
         " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
 
 
+rule write_changes:
+    input:
+        scores=rules.score_changes.output.manifest,
+        scores_data=ancient(rules.score_changes.output.data),
+        settings=changes_of(STUDY),
+    output:
+        manifest="<results>/report/changes.manifest.json",
+        page=report(
+            "<results>/report/changes.html",
+            caption="../report/changes.rst",
+            category="The study's report",
+        ),
+        data=multiext("<results>/report/changes", ".csv", ".tex", ".svg"),
+    params:
+        section=section("write-changes"),
+        code=code("write-changes"),
+        settings=each("--settings", "settings"),
+    log:
+        "<logs>/write_changes.log",
+    benchmark:
+        "<benchmarks>/write_changes.tsv"
+    conda:
+        "../../envs/report.yaml"
+    message:
+        "Writing the table and the figure of the changes"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    shell:
+        "python -m valm write-changes --scores {input.scores} {params.settings}"
+        " --output {output.manifest}"
+        " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
+
+
 rule report:
     input:
         rules.write_report.output.manifest,

@@ -17,6 +17,7 @@ from valm.cli.explain import changes
 from valm.core.digest import digest_data
 from valm.core.manifest import check_parents, verify_files
 from valm.core.progress import track
+from valm.core.shared import offer
 from valm.errors import InputError, ResumeError, ValmError
 
 
@@ -40,6 +41,9 @@ def adopt(arguments: Sequence[str]) -> str:
         raise InputError("there are no results to adopt", cure="fetch them: dvc pull")
     for job in track(made, "verifying", len(made), "results"):
         _verify(job)
+    for job in made:
+        if asked := job.asked():
+            offer(asked)
     _touch([job.output.as_posix() for job in made], arguments)
     left = len(planned_jobs(arguments))
     return f"{len(made)} results verified and adopted; {left or 'no'} jobs are left to run"

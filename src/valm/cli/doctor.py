@@ -163,8 +163,9 @@ def _sources(config: list[Path]) -> Finding:
         study = checked_study(config)
         names = required_sources(study)
         mirror = mirror_tree(Path(study.ingest.mirror) if study.ingest.mirror else None)
-        folder = Path(data_folder(study))
-        places = Counter(reachable(source_named(name), folder, mirror) for name in names)
+        places = Counter(
+            reachable(source_named(name), Path(data_folder(study, name)), mirror) for name in names
+        )
         size = sum(source_named(name).total_bytes for name in names) / 1e6
     except ValmError as error:
         return Finding("raw sources", error.what, False, error.cure or "")

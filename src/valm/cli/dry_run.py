@@ -8,12 +8,15 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from valm.cli.sharing import asked_for
+from valm.core.manifest import read_manifest
+from valm.core.shared import Asked, Entry, offered
 from valm.errors import ConfigError
 
 # A job of a dry run: its number and message, why it runs, and its command.
@@ -67,6 +70,10 @@ class PlannedJob:
         """The fingerprint of the code behind it."""
         return self.options["code"][0]
 
+    def asked(self, digest_of: Callable[[Path], str | None] | None = None) -> Asked | None:
+        """The job as other studies may have done it already; None if it is done in any case."""
+        return asked_for(self.verb, self.options, digest_of)
+
     @property
     def log(self) -> Path:
         """Its log file, ``logs/<study>/<rule>/<what>.log``, of which no two jobs have the same."""
@@ -95,6 +102,26 @@ def planned_jobs(arguments: Sequence[str]) -> list[PlannedJob]:
             cure=None if ours else f"see what it says: snakemake --dry-run {shlex.join(arguments)}",
         )
     return parse_jobs(run.stdout)
+
+
+def to_be_taken(jobs: Sequence[PlannedJob]) -> dict[Path, Entry]:
+    """The results that would be taken from other studies, if their files are whole.
+
+    Args:
+        jobs: What would run, each after those that it waits for.
+    """
+    digests: dict[Path, str | None] = dict.fromkeys(job.output for job in jobs)
+    taken = {}
+    for job in jobs:
+        asked = job.asked(
+            lambda path: digests[path] if path in digests else read_manifest(path).digest
+        )
+        found = next(offered(asked), None) if asked else None
+        if asked and found:
+            if not asked.always_done:
+                taken[job.output] = found[0]
+            digests[job.output] = found[0].digest
+    return taken
 
 
 def parse_jobs(output: str) -> list[PlannedJob]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from valm.cli.dry_run import PlannedJob, planned_jobs
+from valm.cli.dry_run import PlannedJob, planned_jobs, to_be_taken
 from valm.core.digest import canonical_json
 from valm.core.fingerprint import changed_modules
 from valm.core.manifest import Manifest, read_manifest
@@ -27,11 +27,14 @@ def explain(target: str, arguments: Sequence[str]) -> str:
     if not jobs:
         return f"{target}: nothing to do. Keys, modules and inputs are those that it was made with."
     made_again = {job.output for job in jobs}
+    taken = to_be_taken(jobs)
     count = "1 job" if len(jobs) == 1 else f"{len(jobs)} jobs"
     lines = [f"{target}: {count} would run, each after those above it.", ""]
     for job in jobs:
         lines.append(f"{job.message} [{job.output}]")
         lines += [f"  {reason}" for reason in _reasons(job, made_again)]
+        if job.output in taken:
+            lines.append(f"  it will be taken: the study {taken[job.output].made_by} has made it")
     return "\n".join(lines)
 
 

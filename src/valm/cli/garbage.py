@@ -8,16 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from valm.cli.ablation import parts_of
 from valm.cli.needs import DATA, OPTIONAL_DATA
-from valm.config.study import Study, load_study
+from valm.cli.sharing import TREE
+from valm.config.study import Study, load_study, parse_study
 from valm.config.verbs import VERBS, section_for
 from valm.core.leftovers import WorkDirectory, half_written, size_of, work_directories
 from valm.core.manifest import read_manifest
+from valm.core.shared import leads_nowhere
 from valm.core.work import work_directory
 from valm.errors import BusyError, ConfigError
 
 STUDY_FILES = "config/studies/*.yaml"
-WRITTEN_TO = ("results", DATA, OPTIONAL_DATA)
+WRITTEN_TO = (TREE.as_posix(), DATA, OPTIONAL_DATA)
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,11 @@ def collect(config: list[Path]) -> list[Garbage]:
     digests = {manifest.digest for manifest in manifests}
     studies = [load_study(config)]
     studies += [load_study([*config, file]) for file in sorted(Path().glob(STUDY_FILES))]
+    studies += [
+        parse_study(part)
+        for study in studies
+        for part in parts_of(study, study.model_dump(mode="json")).values()
+    ]
     found = []
     for work in work_directories():
         why = work.why_stale(finished, digests) or _no_study_asks(work, studies)
@@ -66,6 +74,7 @@ def collect(config: list[Path]) -> list[Garbage]:
             found.append(Garbage(work.path, why, work))
     for root in roots:
         found += [Garbage(path, "its writer is gone") for path in half_written(root)]
+    found += [Garbage(path, why) for path, why in leads_nowhere(TREE)]
     return found
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from valm.cli.plugin_modules import plugin_modules
+from valm.cli.sharing import asked_for, given_options
 from valm.config.study import load_study
 from valm.config.verbs import ASIDE, aside_for, section_for, verb_named
 from valm.core.digest import digest_data
@@ -20,6 +21,7 @@ from valm.core.fingerprint import module_digests
 from valm.core.job import Job
 from valm.core.logs import configure_logs
 from valm.core.manifest import read_manifest
+from valm.core.shared import made_once
 from valm.errors import ConfigError
 
 ConfigFiles = Annotated[
@@ -76,6 +78,8 @@ class JobOptions:
 def add_verb(app: typer.Typer, function: Callable[..., None]) -> None:
     """Add a verb under its function's name, with the options that every verb shares.
 
+    What another study has made by the same job is taken from it.
+
     Args:
         function: Takes JobOptions, then the verb's own options as typer understands them.
     """
@@ -93,8 +97,13 @@ def add_verb(app: typer.Typer, function: Callable[..., None]) -> None:
         return JobOptions(verb, section, config, code, threads, log)
 
     def command(**given: Any) -> None:
+        asked = asked_for(verb, given_options(given))
         options = shared(**{name: given.pop(name) for name in common.parameters})
-        function(options, **given)
+        if asked is None:
+            function(options, **given)
+        else:
+            configure_logs(options.log)
+            made_once(asked, lambda: function(options, **given))
 
     common = inspect.signature(shared, eval_str=True)
     _, *own = inspect.signature(function, eval_str=True).parameters.values()

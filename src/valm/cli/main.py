@@ -8,6 +8,7 @@ import sys
 import typer
 
 from valm.cli import (
+    ablation,
     baselines,
     compare,
     embed,
@@ -40,6 +41,7 @@ for phase in (
     train,
     evaluate,
     baselines,
+    ablation,
     report,
     compare,
     export,

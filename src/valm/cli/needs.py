@@ -131,14 +131,13 @@ def optional_sources(study: Study) -> list[str]:
     return [name for name in _raw_files(plugins) if name not in required]
 
 
-def data_folder(study: Study, source: str | None = None) -> str:
-    """Where a raw file lies; without one, where the study's required files do.
+def data_folder(study: Study, source: str) -> str:
+    """Where a raw file lies; all studies look for it in the same place, so that they share it.
 
     DVC tracks ``data``, which holds the default study's required files and nothing else.
     """
-    if study.study == DEFAULT_STUDY and source not in optional_sources(study):
-        return DATA
-    return OPTIONAL_DATA
+    default = study if study.study == DEFAULT_STUDY else Study()
+    return DATA if source in required_sources(default) else OPTIONAL_DATA
 
 
 def _raw_files(plugins: Iterable[ReadsRawFiles]) -> list[str]:

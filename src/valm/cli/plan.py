@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from statistics import fmean
 
+import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from valm.cli.dry_run import PlannedJob, planned_jobs
+from valm.cli.dry_run import PlannedJob, planned_jobs, to_be_taken
 from valm.config.study import results_of
+from valm.report.results import Results
 
 UNKNOWN = "unknown"
 
@@ -26,39 +26,45 @@ def print_plan(arguments: Sequence[str]) -> None:
     if not jobs:
         print("nothing to do")
         return
+    taken = to_be_taken(jobs)
+    own = [job for job in jobs if job.output not in taken]
+    benchmarks = Results(results_of(jobs[0].log.parts[1])).benchmarks()
     table = Table(box=None, pad_edge=False)
     table.add_column("rule")
-    table.add_column("jobs", justify="right")
-    table.add_column("expected time", justify="right")
-    rules = list(dict.fromkeys(job.rule for job in jobs))
-    for rule in rules:
-        own = [job for job in jobs if job.rule == rule]
-        table.add_row(rule, str(len(own)), _in_words(expected_seconds(job) for job in own))
-    table.add_section()
-    table.add_row("all", str(len(jobs)), _in_words(expected_seconds(job) for job in jobs))
+    for column in ("jobs", "taken", "expected time"):
+        table.add_column(column, justify="right")
+    for rule in [*dict.fromkeys(job.rule for job in jobs), None]:
+        if rule is None:
+            table.add_section()
+        mine = [job for job in jobs if rule in (job.rule, None)]
+        done = [job for job in own if rule in (job.rule, None)]
+        times = _in_words(expected_seconds(job, benchmarks) for job in done) if done else "none"
+        table.add_row(rule or "all", str(len(mine)), str(len(mine) - len(done)), times)
     Console().print(table)
+    if taken:
+        makers = ", ".join(sorted({entry.made_by for entry in taken.values()}))
+        print(f"Taken is what other studies have made: {makers}.")
     print("Times are those of past runs, one job after another; more cores run jobs side by side.")
 
 
-def expected_seconds(job: PlannedJob) -> float | None:
+def expected_seconds(job: PlannedJob, benchmarks: pl.DataFrame) -> float | None:
     """The seconds that a job took when it ran last, else the mean of its rule's other jobs.
+
+    Args:
+        benchmarks: What was measured of the study's jobs.
 
     Returns:
         None if no job of its rule has run yet in this study.
     """
-    _, study, *name = job.log.with_suffix(".tsv").parts
-    benchmarks = results_of(study) / "benchmarks"
-    own = benchmarks.joinpath(*name)
-    if own.is_file():
-        return _seconds(own)
-    others = [_seconds(file) for file in (benchmarks / name[0]).rglob("*.tsv")]
-    return fmean(others) if others else None
-
-
-def _seconds(benchmark: Path) -> float:
-    """Wall seconds of a benchmark file, over its repeats."""
-    with benchmark.open(encoding="utf-8", newline="") as file:
-        return fmean(float(row["s"]) for row in csv.DictReader(file, delimiter="\t"))
+    if benchmarks.is_empty():
+        return None
+    _, _, rule, *name = job.log.with_suffix("").parts
+    of_rule = benchmarks.filter(rule=rule)
+    for known in (of_rule.filter(job="/".join(name)), of_rule):
+        seconds = known["s"].cast(pl.Float64).drop_nulls()
+        if len(seconds):
+            return fmean(seconds)
+    return None
 
 
 def _in_words(times: Iterable[float | None]) -> str:

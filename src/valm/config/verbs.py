@@ -120,6 +120,9 @@ VERBS: dict[str, Verb] = {
         "valm.evaluate.scores.cell",
         ("evaluate.controls", "evaluate.statistics", "models.variants", "models.trunk", "seed"),
     ),
+    "score-changes": Verb(
+        "evaluate", "valm.evaluate.scores.changes", ("evaluate.statistics", "seed")
+    ),
     "run-notebook": Verb("report", "valm.report.pages.notebooks", ("study",)),
     "write-viewer": Verb(
         "report",
@@ -138,13 +141,19 @@ VERBS: dict[str, Verb] = {
         ),
     ),
     "write-report": Verb("report", "valm.report.pages.report", ("study",)),
+    "write-changes": Verb("report", "valm.report.pages.changes", ("study",)),
 }
 
 # Verbs whose rules run on request only, or for what a study may list: the default study does without.
 ON_REQUEST = (
-    "score-cell", "evaluate-baseline",
+    "score-cell", "evaluate-baseline", "score-changes", "write-changes",
     "list-urls", "download-pictures", "write-picture-shard", "gather-pictures", "list-phrases", "measure-overlap",
 )  # fmt: skip
+
+# Verbs whose results speak of one study, so that no other takes them; and those that each study does for
+# itself, since they look after files outside of its results.
+OF_ONE_STUDY = ("run-notebook", "write-viewer", "write-report", "write-changes")
+ALWAYS_DONE = ("fetch-source",)
 
 # The variable by which the workflow hands all its jobs the keys that are read aside, as JSON.
 ASIDE = "VALM_ASIDE"

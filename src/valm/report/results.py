@@ -14,7 +14,9 @@ from typing import Any
 
 import polars as pl
 
+from valm.config.study import DEFAULT_STUDY
 from valm.core.manifest import Manifest, read_manifest
+from valm.core.shared import taken_by
 from valm.errors import InputError
 from valm.ingest.text.documents import read_documents
 
@@ -78,15 +80,45 @@ class Results:
             logs.append(log.with_columns(model=pl.lit(model), seed=pl.lit(seed)))
         return pl.concat(logs, how="diagonal_relaxed") if logs else pl.DataFrame()
 
+    @property
+    def study(self) -> str:
+        """The study's name."""
+        return self.root.name if self.root.parent.name == "studies" else DEFAULT_STUDY
+
+    @property
+    def tree(self) -> Path:
+        """The folder of all studies' results."""
+        return self.root.parents[1] if self.root.parent.name == "studies" else self.root
+
+    def made_by_others(self) -> dict[str, str]:
+        """The study that did the work, by the result's path below the folder, without its suffix."""
+        return {
+            (self.tree / entry.manifest)
+            .relative_to(self.root)
+            .as_posix()
+            .removesuffix(SUFFIX): entry.made_by
+            for entry in taken_by(self.tree, self.study)
+        }
+
     def benchmarks(self) -> pl.DataFrame:
-        """Snakemake's benchmark files in one frame: rule, job, then Snakemake's columns."""
+        """Snakemake's benchmark files in one frame: rule, job, made_by, then Snakemake's columns.
+
+        Of a job whose result was taken from another study stands what it cost there, and that study
+        as ``made_by``; the columns are null if nothing measured it, ``made_by`` if it ran here.
+        """
         folder = self.path("benchmarks")
+        taken = {entry.benchmark_of_taker: entry for entry in taken_by(self.tree, self.study)}
         frames = []
         for path in sorted(folder.rglob("*.tsv")):
             rule, *job = path.relative_to(folder).with_suffix("").parts
-            table = pl.read_csv(path, separator="\t", null_values=["NA", "-"], infer_schema=False)
-            frames.append(table.with_columns(rule=pl.lit(rule), job=pl.lit("/".join(job))))
-        return pl.concat(frames, how="diagonal") if frames else pl.DataFrame()
+            entry = taken.get(path.relative_to(self.root).as_posix())
+            measured = self.tree / entry.benchmark if entry else path
+            table = _measured(measured) if measured.is_file() else pl.DataFrame({"s": [None]})
+            known = {"rule": rule, "job": "/".join(job), "made_by": entry and entry.made_by}
+            frames.append(
+                table.with_columns(pl.lit(v, pl.String).alias(k) for k, v in known.items())
+            )
+        return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
 
     def documents(self, source: str, count: int, among: int = 400) -> list[str]:
         """A few documents of a text source, evenly spaced among its first ones."""
@@ -95,6 +127,10 @@ class Results:
             return []
         first = [" ".join(d.split()) for d in islice(read_documents(path), among)]
         return first[:: max(1, len(first) // count)][:count]
+
+
+def _measured(benchmark: Path) -> pl.DataFrame:
+    return pl.read_csv(benchmark, separator="\t", null_values=["NA", "-"], infer_schema=False)
 
 
 def parent_of(manifest: Manifest, path: Path, kind: str) -> tuple[Manifest, Path] | None:

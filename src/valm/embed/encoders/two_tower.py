@@ -55,6 +55,9 @@ WEIGHTS = "encoder.safetensors"
 class Params(Settings):
     """Sizes and training of the two towers."""
 
+    seed: int | None = Field(
+        None, ge=0, description="Seed of the towers; null: the study's, as all else."
+    )
     principal_components: int = Field(192, ge=2, description="Width of the reduced features.")
     hidden_width: int = Field(512, ge=2, description="Hidden width of the picture tower.")
     key_width: int = Field(192, ge=4, description="Width of keys and of the text tower.")
@@ -118,7 +121,8 @@ class TwoTower(EncoderKind):
         self, job: Job, params: Params, sources: Sources, folder: Path
     ) -> tuple[Sequence[Path], dict[str, Any]]:
         """Train both halves, measure retrieval on held-out sentences, save everything as tensors."""
-        torch.manual_seed(derive_seed(job.seed, "towers"))
+        seed = job.seed if params.seed is None else params.seed
+        torch.manual_seed(derive_seed(seed, "towers"))
         features = _read_features(sources.features)
         tokenizer = load_tokenizer(sources.tokenizer)
         reader = WordReader(tokenizer)
@@ -133,13 +137,13 @@ class TwoTower(EncoderKind):
         reduced, shares = inputs.reduced(features), features[:, NETWORK_WIDTH:]
         towers = Towers(params, reduced.shape[1], tokenizer.vocabulary_size)
         sets = PictureSets.of(sentences.members)
-        phrases = train_picture_tower(towers.picture, reduced, sets, params.pictures, job.seed)
+        phrases = train_picture_tower(towers.picture, reduced, sets, params.pictures, seed)
         start_from_phrases(towers.text, sentences.forms, phrases)
         targets = _targets(towers, reduced, shares, sets)
         curve = train_text_tower(
-            towers.text, targets, sentences, params.sentences, params.text, job.seed
+            towers.text, targets, sentences, params.sentences, params.text, seed
         )
-        encoder = _finished(params, towers.eval(), inputs, shares, targets, sentences, job.seed)
+        encoder = _finished(params, towers.eval(), inputs, shares, targets, sentences, seed)
         facts = {
             "key_width": params.key_width,
             "value_width": params.values.width,

@@ -141,20 +141,27 @@ def _own_answers(study: Results) -> dict[tuple[str, str], pl.DataFrame]:
 
 def costs(results: str | Path) -> Exhibit:
     """Wall time, processor time and peak memory of every rule, from Snakemake's benchmarks."""
-    frame = rule_costs(Results(Path(results)).benchmarks())
+    benchmarks = Results(Path(results)).benchmarks()
+    frame = rule_costs(benchmarks)
     if frame.is_empty():
         return missing("benchmarks: it was not run by Snakemake")
     shown = as_text(
-        frame.with_columns(peak=pl.col("peak_mib") * MIB), phase=readable, rule=readable, jobs=number,
+        frame.with_columns(peak=pl.col("peak_mib") * MIB), phase=readable, rule=readable, jobs=number, taken=number,
         seconds=duration, cpu_seconds=duration, peak=size,
     )  # fmt: skip
     total = duration(float(frame["seconds"].sum()))
     caption = f"What each rule cost, over all its jobs: {total} if they ran one after another. Peak memory is that of the largest job."
+    makers = benchmarks["made_by"].drop_nulls()
+    if len(makers):
+        caption += (
+            f" {number(len(makers))} jobs were done by other studies ({', '.join(sorted(set(makers)))}) and their results"
+            " taken: they count with what they cost there."
+        )
     labels = {
-        "rule": "Rule", "jobs": "Jobs", "seconds": "Wall time", "cpu_seconds": "Processor time",
+        "rule": "Rule", "jobs": "Jobs", **({"taken": "Of other studies"} if len(makers) else {}), "seconds": "Wall time", "cpu_seconds": "Processor time",
         "peak": "Peak memory",
     }  # fmt: skip
-    right = ("jobs", "seconds", "cpu_seconds", "peak")
+    right = tuple(name for name in labels if name != "rule")
     return table("costs", caption, shown, data=frame, labels=labels, group="phase", right=right)
 
 

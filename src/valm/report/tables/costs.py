@@ -18,22 +18,24 @@ def rule_costs(benchmarks: pl.DataFrame) -> pl.DataFrame:
     """Wall seconds, processor seconds and peak memory of each rule over its jobs.
 
     Args:
-        benchmarks: ``rule``, ``job`` and Snakemake's columns as text: ``s`` (wall seconds),
-            ``cpu_time`` (seconds), ``max_rss`` (MiB).
+        benchmarks: ``rule``, ``job``, ``made_by`` and Snakemake's columns as text: ``s`` (wall
+            seconds), ``cpu_time`` (seconds), ``max_rss`` (MiB).
 
     Returns:
-        ``phase, rule, jobs, seconds, cpu_seconds, peak_mib``, in the order of the phases.
+        ``phase, rule, jobs, taken, seconds, cpu_seconds, peak_mib``, in the order of the phases;
+        ``taken`` counts the jobs that another study did, with what they cost there.
     """
     if benchmarks.is_empty():
         return benchmarks
     numbers = benchmarks.select(
-        "rule", "job", *(_number(benchmarks, c) for c in ("s", "cpu_time", "max_rss"))
+        "rule", "job", "made_by", *(_number(benchmarks, c) for c in ("s", "cpu_time", "max_rss"))
     )
     return (
         numbers.with_columns(phase=pl.col("rule").map_elements(_phase, return_dtype=pl.String))
         .group_by("phase", "rule")
         .agg(
             jobs=pl.len(),
+            taken=pl.col("made_by").count(),
             seconds=pl.col("s").sum(),
             cpu_seconds=pl.col("cpu_time").sum(),
             peak_mib=pl.col("max_rss").max(),
