@@ -47,13 +47,18 @@ def write_vectors(
 
 
 def write_index(
-    folder: Path, vectors: Path, factory: str = "Flat", nprobe: int = 1, **entry: Any
+    folder: Path,
+    vectors: Path,
+    factory: str = "Flat",
+    nprobe: int = 1,
+    retracted: Path | None = None,
+    **entry: Any,
 ) -> Path:
     """Build an index named ``exact`` with a factory string, and other keys, of choice."""
     manifest = folder / "exact.manifest.json"
     entry |= {"name": "exact", "factory": factory, "nprobe": nprobe}
     job = retrieve_job("build-index", "exact", indices=[entry])
-    build_index(job, vectors=vectors, index="exact", output=manifest)
+    build_index(job, vectors=vectors, index="exact", output=manifest, retracted=retracted)
     return manifest
 
 

@@ -20,6 +20,7 @@ from valm.core.job import Job
 from valm.core.manifest import read_manifest, write_manifest
 from valm.embed.towers.networks import TextTower
 from valm.evaluate.scores.score import SCORES
+from valm.ingest.pictures.retraction import list_retracted
 from valm.models.fusion import make_fusion
 from valm.models.initialise import initialise
 from valm.models.language_model import LanguageModel
@@ -63,9 +64,17 @@ def random_model(
 
 
 def make_trained(
-    folder: Path, fusion: str = "joint", encoder: str = "two_tower", tokenizer_kind: str = "bpe"
+    folder: Path,
+    fusion: str = "joint",
+    encoder: str = "two_tower",
+    tokenizer_kind: str = "bpe",
+    taken_down: Path | None = None,
 ) -> Trained:
-    """Write a small results folder that ends in a model and its scores."""
+    """Write a small results folder that ends in a model and its scores.
+
+    Args:
+        taken_down: ``retracted.tsv``, whose pictures the index does not hold.
+    """
     source = folder / "ingest/sources/wordlist.manifest.json"
     facts = {
         "holds": "words | <b>and</b> more",
@@ -78,8 +87,11 @@ def make_trained(
     tokens = make_tokens(folder / "ingest/tokens", [text], tokenizer)
     size = read_manifest(tokenizer).rows
     made, tower = _encoder(folder / "embed/encoder", encoder, size)
-    vectors = _with_parents(_vectors(folder), [made, _picture_list(folder, [source])])
-    index = write_index(folder / "retrieve/indices", vectors)
+    pictures = _picture_list(folder, [source])
+    vectors = _with_parents(_vectors(folder), [made, pictures])
+    retracted = pictures.with_name("retracted.manifest.json")
+    list_retracted(JOB, pictures=pictures, file=taken_down, output=retracted)
+    index = write_index(folder / "retrieve/indices", vectors, retracted=retracted)
     presets = [{"name": PRESET, "query": QUERY}]
     study = parse_study({"retrieve": {"top_k": TOP_K, "presets": presets}})
     choices = {"preset": PRESET, "split": "train"}
@@ -167,7 +179,7 @@ def _picture_list(folder: Path, parents: Sequence[Path]) -> Path:
         kept = number % 3 < 2
         rows.append({
             "id": number // 3 * 2 + number % 3 if kept else -1, "name": f"thing {number}", "caption": "",
-            "source": "drawn", "origin": "here", "licence": "MIT", "kept": kept,
+            "source": "drawn", "origin": f"drawing {number}", "licence": "MIT", "kept": kept,
         })  # fmt: skip
     table = folder / "ingest/pictures/list.parquet"
     table.parent.mkdir(parents=True)

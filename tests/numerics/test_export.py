@@ -11,11 +11,14 @@ from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
+import faiss
 import numpy as np
 import polars as pl
 import pytest
 import torch
-from builders.trained import QUERY, TOP_K, Trained, make_trained, random_model
+from builders.retrieval import unit_vectors
+from builders.trained import PICTURES, QUERY, TOP_K, Trained, make_trained, random_model
+from click.testing import Result
 from transformers import PreTrainedTokenizerFast
 from typer.testing import CliRunner
 
@@ -282,6 +285,32 @@ def test_a_stranger_gets_our_logits_with_and_without_pictures(
         got = torch.tensor(result["seen"])[row, -len(text) :]
         torch.testing.assert_close(got, expected, **CLOSE)
     assert result["generated"][1] <= ours.trunk.config.context_tokens
+
+
+def exported_with(trained: Trained, folder: Path, taken_down: Path) -> Result:
+    command = ["export", "--model", str(trained.model), "--results", str(trained.results),
+               "--output", str(folder), "--retriever", "--retracted", str(taken_down)]  # fmt: skip
+    return CliRunner().invoke(app, command)
+
+
+def test_a_retracted_picture_is_not_carried_along(trained: Trained, tmp_path: Path) -> None:
+    taken_down = tmp_path / "retracted.tsv"
+    taken_down.write_text("drawn\tdrawing 4\n", encoding="utf-8")  # picture 3
+    early = exported_with(trained, tmp_path / "early", taken_down)
+    assert isinstance(early.exception, InputError) and "holds 1 pictures" in str(early.exception)
+    assert not (tmp_path / "early").exists()
+    again = make_trained(tmp_path / "again", taken_down=taken_down)
+    assert exported_with(again, tmp_path / "hf", taken_down).exit_code == 0
+    carried = tmp_path / "hf/retriever"
+    index = faiss.read_index(str(carried / "index.faiss"))
+    _, found = index.search(unit_vectors(5, index.d), PICTURES)
+    assert set(found.ravel().tolist()) == {-1, *range(PICTURES)} - {3}
+    values = np.load(carried / "values.npy")
+    whole = np.load(again.vectors.with_name("values.npy"))
+    assert not values[3].any() and np.array_equal(np.delete(values, 3, 0), np.delete(whole, 3, 0))
+    captions = pl.read_parquet(carried / "captions.parquet")
+    assert captions["id"].to_list() == list(range(PICTURES))
+    assert captions["name"][4] and set(captions.row(3)) == {3, ""}
 
 
 def test_the_retriever_follows_the_documents_of_a_stream(trained: Trained, exported: Path) -> None:

@@ -69,6 +69,15 @@ def test_recoloured_and_other_pictures_take_every_place() -> None:
     np.testing.assert_array_equal(instead.values[:, :2], np.tile(STORED[[2, 5]], (len(TEXT), 1, 1)))
 
 
+def test_no_control_shows_a_picture_that_was_taken_down() -> None:
+    (before,) = [row for row in exchanges(IDS, STATES, VALUES, [], 7) if row.name == "permuted"]
+    gone = next(number for number in before.shown if number >= 0)
+    rows = exchanges(IDS, STATES, VALUES, [], 7, [gone])
+    (after,) = [row for row in rows if row.name == "permuted"]
+    assert after.shown == [-1 if number == gone else number for number in before.shown]
+    assert (~after.given.mask & before.given.mask).any()
+
+
 def test_a_model_gets_no_more_pictures_than_it_was_trained_with() -> None:
     model = random_model(TRUNK, "joint", {}, 9, WIDTH)
     own = next(iter(exchanges(IDS, STATES, VALUES, [], 7)))

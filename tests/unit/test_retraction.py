@@ -19,7 +19,10 @@ from valm.evaluate.questions.own_pictures import PicturesByName
 from valm.ingest.pictures.numbering import read_picture_list
 from valm.ingest.pictures.retracted import retracted_ids
 from valm.ingest.pictures.retraction import list_retracted, read_retracted, retract
+from valm.report.chapters.ingest import picture_examples
+from valm.report.results import Results
 from valm.retrieve.index import Searcher, build_index
+from valm.serve.open_study import pictures_to_show
 
 
 def listed(folder: Path, file: Path, pictures: Path) -> Path:
@@ -88,6 +91,17 @@ def test_the_oracle_shows_no_retracted_picture(tmp_path: Path) -> None:
     pictures = drawn_list(tmp_path, 5)
     assert PicturesByName(pictures).of("thing") == [0, 1, 2, 3, 4]
     assert PicturesByName(pictures, [2]).of("thing") == [0, 1, 3, 4]
+
+
+def test_the_viewer_and_the_report_show_no_retracted_picture(tmp_path: Path) -> None:
+    pictures, file = drawn_list(tmp_path / "ingest/pictures", 12), tmp_path / "retracted.tsv"
+    retract(file, pictures, ["3"])
+    listed(pictures.parent, file, pictures)
+    kept = [number for number in range(12) if number != 3]
+    assert sorted(pictures_to_show(pictures)) == kept
+    assert Results(tmp_path).shown_pictures()["id"].to_list() == kept
+    sheet = picture_examples(tmp_path, 12)._repr_html_()
+    assert "thing 2, drawn" in sheet and "thing 3, drawn" not in sheet
 
 
 def test_a_damaged_list_is_refused_with_its_line(tmp_path: Path) -> None:

@@ -194,6 +194,8 @@ rule look_at_prompts:
             rules.fetch_source.output.manifest,
             source=[FEATURE_NETWORK] if reads_features(STUDY) else [],
         ),
+        retracted=rules.list_retracted.output.manifest,
+        retracted_data=ancient(rules.list_retracted.output.data),
     output:
         manifest="<results>/evaluate/sights.manifest.json",
         data=["<results>/evaluate/sights.json"],
@@ -217,7 +219,8 @@ rule look_at_prompts:
     shell:
         "python -m valm look-at-prompts {params.models} --tokenizer {input.tokenizer}"
         " --pictures {input.pictures} --encoder {input.encoder} --vectors {input.vectors}"
-        " --index {input.index} {params.raw} --preset {params.preset} --output {output.manifest}"
+        " --index {input.index} {params.raw} --preset {params.preset}"
+        " --retracted {input.retracted} --output {output.manifest}"
         " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
 
 

@@ -105,13 +105,16 @@ def look_at_prompts(
     raw: Annotated[
         list[Path] | None, typer.Option(help="Manifests of the raw files of picture features.")
     ] = None,
+    retracted: Annotated[
+        Path | None, typer.Option(help="Manifest of the retracted pictures.")
+    ] = None,
 ) -> None:
     """Write where models look in a few prompts, and what they answer when the pictures are others."""
     from valm.evaluate.answers.sights import Base
     from valm.evaluate.answers.sights import look_at_prompts as run
 
     job = options.open_job(encoder=encoder, preset=preset)
-    base = Base(pictures, encoder, vectors, index, raw or [])
+    base = Base(pictures, encoder, vectors, index, raw or [], retracted)
     run(job, models=models, tokenizer=tokenizer, base=base, output=output)
 
 

@@ -20,13 +20,16 @@ def export_model(
     retriever: Annotated[
         bool, typer.Option("--retriever", help="Carry text tower, index, vectors and captions.")
     ] = False,
+    retracted: Annotated[
+        Path, typer.Option(help="The list of retracted pictures, which no retriever carries.")
+    ] = Path("config/retracted.tsv"),
     log: Log = None,
 ) -> None:
     """Write a model as a folder that Hugging Face's transformers loads without this package."""
     configure_logs(log)
     from valm.export.hugging_face import export_model as run
 
-    run(model=model, results=results, output=output, retriever=retriever)
+    run(model=model, results=results, output=output, retriever=retriever, retracted=retracted)
 
 
 def convert(

@@ -6,8 +6,12 @@ import json
 import shutil
 from pathlib import Path
 
-import pyarrow.parquet
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import safetensors.torch
+from numpy.typing import NDArray
 
 from valm.config.retrieve import Query
 from valm.core.manifest import read_manifest, verify_files
@@ -16,6 +20,9 @@ from valm.embed.towers.networks import TEXT_HEADS
 from valm.errors import InputError
 from valm.export.ancestry import Ancestry
 from valm.ingest.pictures.numbering import read_picture_list
+from valm.ingest.pictures.retracted import KIND as RETRACTED_KIND
+from valm.ingest.pictures.retracted import retracted_ids
+from valm.ingest.pictures.retraction import listed_ids, read_retracted
 from valm.retrieve.index import KIND as INDEX_KIND
 
 LOADER = Path(__file__).with_name("valm_retriever.py")
@@ -26,14 +33,16 @@ TOWER, BLOCKS = "towers.text.transformer.", "transformer.resblocks."
 SHOWN = ["id", "name", "caption", "source", "origin", "licence"]
 
 
-def write_retriever(folder: Path, ancestry: Ancestry) -> None:
+def write_retriever(folder: Path, ancestry: Ancestry, retracted: Path) -> None:
     """Write the text tower, the index, the pictures' values and captions, and their loader.
 
     Args:
         ancestry: Of a model that was trained on retrieved pictures.
+        retracted: The list of all pictures that have been taken down; there may be none.
 
     Raises:
-        InputError: The model was trained without pictures, or with another maker's encoder.
+        InputError: The model was trained without pictures, or with another maker's encoder, or its
+            index still holds pictures that have been taken down.
         IntegrityError: A file differs from its manifest.
     """
     query, top_k = query_of(ancestry)
@@ -42,6 +51,8 @@ def write_retriever(folder: Path, ancestry: Ancestry) -> None:
     index = ancestry.only(INDEX_KIND, "index")
     for manifest in (encoder, vectors, index):
         verify_files(manifest)
+    pictures = ancestry.only("picture_list", "list of pictures")
+    gone = _taken_down(ancestry, index, pictures, retracted)
     folder.mkdir()
     tower = _write_text_tower(encoder, folder)
     settings = {
@@ -54,11 +65,45 @@ def write_retriever(folder: Path, ancestry: Ancestry) -> None:
     (folder / "retriever.json").write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
     name = read_manifest(index).facts["index"]
     shutil.copyfile(index.with_name(f"{name}.faiss"), folder / "index.faiss")
-    shutil.copyfile(vectors.with_name("values.npy"), folder / "values.npy")
     shutil.copyfile(LOADER, folder / LOADER.name)
-    pictures = read_picture_list(ancestry.only("picture_list", "list of pictures"))
-    kept = pictures.filter(pictures.column("kept")).select(SHOWN).sort_by("id")
-    pyarrow.parquet.write_table(kept, folder / "captions.parquet")
+    _write_values(vectors, folder / "values.npy", gone)
+    _write_captions(pictures, folder / "captions.parquet", gone)
+
+
+def _taken_down(
+    ancestry: Ancestry, index: Path, pictures: Path, retracted: Path
+) -> NDArray[np.int64]:
+    """Ids of the pictures that the index was built without, which are all that have been taken down."""
+    found = [retracted_ids(path) for path in ancestry.manifests(RETRACTED_KIND)]
+    without = np.unique(np.concatenate([np.empty(0, np.int64), *found]))
+    left = np.setdiff1d(listed_ids(pictures, read_retracted(retracted)), without)
+    if len(left):
+        raise InputError(
+            f"the model's index still holds {len(left)} pictures that have been taken down",
+            where=index,
+            cure="run the study again, then export",
+        )
+    return without
+
+
+def _write_values(vectors: Path, file: Path, gone: NDArray[np.int64]) -> None:
+    """A row for every picture, because a row is an id; zeros for those that have been taken down."""
+    shutil.copyfile(vectors.with_name("values.npy"), file)
+    if len(gone):
+        values = np.load(file, mmap_mode="r+", allow_pickle=False)
+        values[gone] = 0
+        values.flush()
+
+
+def _write_captions(pictures: Path, file: Path, gone: NDArray[np.int64]) -> None:
+    """A row for every picture; nothing is said of those that have been taken down."""
+    listed = read_picture_list(pictures)
+    kept = listed.filter(listed.column("kept")).select(SHOWN).sort_by("id")
+    silent = pa.array(np.isin(kept.column("id").to_numpy(), gone))
+    for place, name in enumerate(SHOWN[1:], start=1):
+        said = pc.if_else(silent, "", kept.column(name))
+        kept = kept.set_column(place, kept.schema.field(name), said)
+    pq.write_table(kept, file)
 
 
 def query_of(ancestry: Ancestry) -> tuple[Query, int]:

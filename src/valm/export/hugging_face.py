@@ -34,7 +34,14 @@ ARCHITECTURES = ("fairseq", "gpt2")
 MODELLING = Path(__file__).with_name("modeling_valm.py")
 
 
-def export_model(*, model: Path, results: Path, output: Path, retriever: bool = False) -> None:
+def export_model(
+    *,
+    model: Path,
+    results: Path,
+    output: Path,
+    retriever: bool = False,
+    retracted: Path = Path("config/retracted.tsv"),
+) -> None:
     """Write weights, configuration, tokenizer, modelling code and model card into a folder.
 
     Args:
@@ -42,6 +49,7 @@ def export_model(*, model: Path, results: Path, output: Path, retriever: bool = 
         results: Folder of results in which the model's ancestors and scores are looked for.
         output: The folder; an earlier export there is replaced, anything else is left alone.
         retriever: Whether what finds the model's pictures rides along.
+        retracted: The list of all pictures that have been taken down, which ride along nowhere.
 
     Raises:
         InputError: The model's fusion is not known to the modelling file, its tokenizer is not
@@ -67,7 +75,7 @@ def export_model(*, model: Path, results: Path, output: Path, retriever: bool = 
         _write(folder / "tokenizer_config.json", tokenizer_config(language_model, ends))
         _write(folder / "generation_config.json", generation_config(language_model, end_of_text))
         if retriever:
-            write_retriever(folder / "retriever", ancestry)
+            write_retriever(folder / "retriever", ancestry, retracted)
         made = read_manifest(model)
         card = model_card(made, info, ancestry, results, has_retriever=retriever)
         (folder / "README.md").write_text(card, encoding="utf-8")

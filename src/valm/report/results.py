@@ -18,6 +18,7 @@ from valm.config.study import DEFAULT_STUDY
 from valm.core.manifest import Manifest, read_manifest
 from valm.core.shared import taken_by
 from valm.errors import InputError
+from valm.ingest.pictures.retracted import retracted_ids
 from valm.ingest.text.documents import read_documents
 
 MAXIMUM_JSON_BYTES = 64 << 20
@@ -52,6 +53,15 @@ class Results:
         """A parquet file as a frame; an empty frame if it is not there."""
         path = self.path(*parts)
         return pl.read_parquet(path) if path.is_file() else pl.DataFrame()
+
+    def shown_pictures(self) -> pl.DataFrame:
+        """The pictures that may be shown: kept ones that nobody has taken down, by id."""
+        listed = self.frame("ingest", "pictures", "list.parquet")
+        if listed.is_empty():
+            return listed
+        taken_down = self.path("ingest", "pictures", "retracted.manifest.json")
+        gone = retracted_ids(taken_down if taken_down.is_file() else None)
+        return listed.filter("kept", ~pl.col("id").is_in(gone.tolist())).sort("id")
 
     def json(self, *parts: str) -> Any:
         """A JSON file's content, None if it is not there.

@@ -111,7 +111,7 @@ class OpenStudy:
         self.values: NDArray[np.float16] = np.load(
             vectors.with_name("values.npy"), mmap_mode="r", allow_pickle=False
         )
-        self._pictures = _pictures(self._list)
+        self._pictures = pictures_to_show(self._list)
         seed = study.train.seeds[0] if seed is None else seed
         self.voices = tuple(_voices(study, chosen, seed, model))
         self.context_tokens = study.models.trunk.context_tokens
@@ -178,7 +178,8 @@ class OpenStudy:
         return picture_bytes(self._list, [number])[number]
 
 
-def _pictures(listed: Path) -> dict[int, Picture]:
+def pictures_to_show(listed: Path) -> dict[int, Picture]:
+    """The pictures of a list by id, without those that have been taken down."""
     columns = ("id", "name", "caption", "source", "licence")
     rows: list[dict[str, Any]] = read_picture_list(listed).select(columns).to_pylist()
     taken_down = listed.with_name("retracted.manifest.json")

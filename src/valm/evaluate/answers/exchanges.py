@@ -68,6 +68,7 @@ def exchanges(
     values: PictureValues,
     stand_in: Sequence[int],
     seed: int,
+    gone: Sequence[int] | NDArray[np.int64] = (),
 ) -> Iterator[Exchange]:
     """The retrieved pictures of a prompt, then everything that takes their place.
 
@@ -77,6 +78,7 @@ def exchanges(
         values: Values of the pictures.
         stand_in: Ids of the other thing's pictures; none of them, no such row.
         seed: The study's seed.
+        gone: Ids of pictures that have been taken down, which no control shows.
     """
     yield Exchange(OWN, 0, ids[-1].tolist(), values.of(ids))
     for turn in values.turned:
@@ -90,7 +92,8 @@ def exchanges(
         if given.ids is None:
             yield Exchange(control, 0, [], given)
             continue
-        found = np.where(given.mask, given.ids, -1).astype(np.int32)
+        there = given.mask & ~np.isin(given.ids, gone)
+        found = np.where(there, given.ids, -1).astype(np.int32)
         yield Exchange(control, 0, found[-1].tolist(), values.of(found))
 
 

@@ -39,6 +39,7 @@ from valm.evaluate.answers.looking import Sight, look
 from valm.evaluate.questions.own_pictures import PicturesByName
 from valm.ingest.pictures.hue import hue_turned
 from valm.ingest.pictures.numbering import picture_bytes
+from valm.ingest.pictures.retracted import retracted_ids
 from valm.ingest.probes import COLOURS
 from valm.ingest.vocabulary.tokenizer import Tokenizer, load_tokenizer
 from valm.models.language_model import LanguageModel
@@ -56,6 +57,7 @@ class Base:
 
     Attributes:
         raw: Of the raw files that picture features need; none for an encoder that reads pixels.
+        retracted: Of the pictures that have been taken down, which nobody is shown.
     """
 
     pictures: Path
@@ -63,11 +65,13 @@ class Base:
     vectors: Path
     index: Path
     raw: Sequence[Path] = ()
+    retracted: Path | None = None
 
     @property
     def parents(self) -> list[Path]:
         """All of them."""
-        return [self.pictures, self.encoder, self.vectors, self.index, *self.raw]
+        parents = [self.pictures, self.encoder, self.vectors, self.index, *self.raw]
+        return parents + ([self.retracted] if self.retracted else [])
 
 
 @dataclass(frozen=True)
@@ -108,12 +112,13 @@ def look_at_prompts(
     asked = _asked(job, models)
     colours = _colour_tokens(vocabulary)
     values = picture_values(job, base, found)
-    named = PicturesByName(base.pictures)
+    gone = retracted_ids(base.retracted)
+    named = PicturesByName(base.pictures, gone.tolist())
     entries = []
     for prompt, text, neighbours in zip(prompts, texts, found, strict=True):
         ids = np.where(neighbours.mask, neighbours.ids, -1).astype(np.int32)
         stand_in = named.of(prompt.instead)
-        rows = list(exchanges(ids, neighbours.values, values, stand_in, job.seed))
+        rows = list(exchanges(ids, neighbours.values, values, stand_in, job.seed, gone))
         tokens = [vocabulary.token_text(token) for token in text]
         labels = {"prompt": prompt.prompt, "instead": prompt.instead, "tokens": tokens}
         entries.append(labels | _seen(asked, text, rows, list(colours.values())))

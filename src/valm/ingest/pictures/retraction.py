@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from valm.core.atomic import write_array, write_text
 from valm.core.job import Job
@@ -56,13 +57,18 @@ def list_retracted(job: Job, *, pictures: Path, file: Path | None, output: Path)
         file: ``retracted.tsv``; None: nothing is retracted. Other studies' pictures are passed over.
         output: ``retracted.manifest.json``.
     """
-    names = set() if file is None else read_retracted(file)
+    ids = listed_ids(pictures, set() if file is None else read_retracted(file))
+    data = output.with_name(f"{KIND}.npy")
+    write_array(data, ids)
+    job.finish(output, kind=KIND, rows=len(ids), files=[data], parents=[pictures])
+
+
+def listed_ids(pictures: Path, names: set[Name]) -> NDArray[np.int64]:
+    """The ids of the kept pictures that bear some names, ascending."""
     columns = read_picture_list(pictures).select(["source", "origin", "id", "kept"]).to_pydict()
     rows = zip(*columns.values(), strict=True)
     ids = [number for source, origin, number, kept in rows if kept and (source, origin) in names]
-    data = output.with_name(f"{KIND}.npy")
-    write_array(data, np.array(sorted(ids), np.int64))
-    job.finish(output, kind=KIND, rows=len(ids), files=[data], parents=[pictures])
+    return np.array(sorted(ids), np.int64)
 
 
 def retract(file: Path, pictures: Path, wanted: Iterable[str]) -> tuple[int, int]:

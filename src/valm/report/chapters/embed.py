@@ -68,11 +68,12 @@ def precision(results: str | Path) -> Exhibit:
 def picture_colours(results: str | Path) -> Exhibit:
     """How much of the picture base has each colour, measured on pictures evenly spaced through it."""
     study = Results(Path(results))
-    listed = study.manifest("ingest", "pictures", "list")
-    if listed is None or not listed.rows:
+    listed = study.shown_pictures()
+    if listed.is_empty():
         return missing("pictures")
-    places = np.unique(np.linspace(0, listed.rows - 1, MEASURED_PICTURES).round().astype(int))
-    data = picture_bytes(study.path("ingest", "pictures", "list.manifest.json"), places.tolist())
+    places = np.unique(np.linspace(0, len(listed) - 1, MEASURED_PICTURES).round().astype(int))
+    measured = listed["id"].gather(places).to_list()
+    data = picture_bytes(study.path("ingest", "pictures", "list.manifest.json"), measured)
     shares = np.mean(
         [colour_histogram(Image.open(io.BytesIO(each))) for each in data.values()], axis=0
     )

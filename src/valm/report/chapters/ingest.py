@@ -10,7 +10,6 @@ import polars as pl
 
 from valm.core.manifest import Manifest
 from valm.ingest.pictures.numbering import picture_bytes
-from valm.ingest.pictures.retracted import retracted_ids
 from valm.report import provenance
 from valm.report.exhibits import Exhibit, Passage, missing
 from valm.report.figures.corpus import caption_figure, web_rows
@@ -85,12 +84,9 @@ def pictures(results: str | Path) -> Exhibit:
 def picture_examples(results: str | Path, count: int = 40) -> Exhibit:
     """Pictures evenly spaced through the base, each with its caption."""
     study = Results(Path(results))
-    listed = study.frame("ingest", "pictures", "list.parquet")
-    if listed.is_empty():
+    kept = study.shown_pictures()
+    if kept.is_empty():
         return missing("pictures")
-    taken_down = study.path("ingest", "pictures", "retracted.manifest.json")
-    gone = retracted_ids(taken_down if taken_down.is_file() else None)
-    kept = listed.filter("kept", ~pl.col("id").is_in(gone.tolist())).sort("id")
     places = np.unique(np.linspace(0, len(kept) - 1, count).round().astype(int))
     chosen = kept[places.tolist()]
     data = picture_bytes(
@@ -103,9 +99,8 @@ def picture_examples(results: str | Path, count: int = 40) -> Exhibit:
 
 def captions(results: str | Path) -> Exhibit:
     """How long the kept pictures' captions are, and the colours and things that they name."""
-    listed = Results(Path(results)).frame("ingest", "pictures", "list.parquet")
-    kept = [] if listed.is_empty() else listed.filter("kept")["caption"].to_list()
-    return caption_figure(kept) if kept else missing("pictures")
+    shown = Results(Path(results)).shown_pictures()
+    return missing("pictures") if shown.is_empty() else caption_figure(shown["caption"].to_list())
 
 
 def web(results: str | Path) -> Exhibit:
