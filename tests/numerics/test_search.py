@@ -2,15 +2,11 @@
 
 from pathlib import Path
 
-import faiss
 import numpy as np
 import pytest
 from builders.retrieval import unit_vectors, write_index, write_vectors
-from faiss.contrib.ondisk import merge_ondisk
 
-from valm.config.retrieve import Index
 from valm.retrieve import index as index_module
-from valm.retrieve.factory import make_index
 from valm.retrieve.index import Searcher
 from valm.retrieve.keys import PictureKeys, drawn_pictures, open_keys
 from valm.retrieve.recall import Exact, recall_at
@@ -142,26 +138,3 @@ def test_any_of_the_pictures_that_tie_counts() -> None:
     exact = Exact.of(PictureKeys(keys), queries, 2, "inner_product")
     assert recall_at(2, np.array([[3, 1]], np.int32), queries, exact) == 1.0
     assert recall_at(9, np.array([[3, 1]], np.int32), queries, exact) == 1.0
-
-
-def test_parts_of_a_base_joined_on_disk_are_searched_as_the_whole(tmp_path: Path) -> None:
-    """As docs/scaling.md says for more vectors than one machine's memory holds."""
-    keys, queries = (
-        unit_vectors(600).astype(np.float32),
-        unit_vectors(50, seed=1).astype(np.float32),
-    )
-    settings = Index(name="parts", factory="IVF8,PQ4x4", nprobe=3, training_vectors=300)
-    whole = make_index(settings, PictureKeys(keys.astype(np.float16)), seed=1)
-    empty = faiss.clone_index(whole)
-    empty.reset()
-    parts = []
-    for first in (0, 250):
-        part = faiss.clone_index(empty)
-        block = slice(first, first + 350 if first else 250)
-        ids = np.arange(600)[block]
-        part.add_with_ids(keys.astype(np.float16).astype(np.float32)[block], ids)
-        parts.append(str(tmp_path / f"{first}.faiss"))
-        faiss.write_index(part, parts[-1])
-    merge_ondisk(empty, parts, str(tmp_path / "lists.ivfdata"))
-    wanted, found = whole.search(queries, 5), empty.search(queries, 5)
-    assert np.array_equal(wanted[1], found[1]) and np.allclose(wanted[0], found[0])

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from valm.cli.job_options import JobOptions, Log, add_verb
+from valm.cli.job_options import JobOptions, Log, add_verb, numbered_part
 from valm.core.digest import digest_data
 from valm.core.fingerprint import module_digests
 from valm.core.job import Job
 from valm.core.logs import configure_logs
 from valm.core.manifest import read_manifest
-from valm.errors import ConfigError
 
 Output = Annotated[Path, typer.Option(help="Manifest to write.")]
 Pictures = Annotated[Path, typer.Option(help="Manifest of the picture list.")]
@@ -83,11 +81,7 @@ def embed_shards(
     log: Log = None,
 ) -> None:
     """Embed picture shards as a download leaves them, resumably, by one process or many."""
-    match = re.fullmatch(r"(\d+)/(\d+)", part)
-    if match is None or not 1 <= int(match[1]) <= int(match[2]):
-        raise ConfigError(
-            f"{part!r} is no part", where="--part", cure="write 2/4 for the second of 4"
-        )
+    taken = numbered_part(part)
     configure_logs(log)
     from valm.embed.shards import embed_shards as run
 
@@ -95,7 +89,6 @@ def embed_shards(
     modules = module_digests(["valm.embed.shards", f"valm.embed.encoders.{kind}"])
     section = {"maximum_megapixels": maximum_megapixels}
     job = Job("embed-shards", section, digest_data(modules), {}, threads, modules)
-    taken = (int(match[1]), int(match[2]))
     run(job, shards=shards, encoder=encoder, output=output, workers=workers, part=taken)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,20 @@ class JobOptions:
             return json.loads(self.section), json.loads(os.environ.get(ASIDE, "{}"))
         except json.JSONDecodeError as error:
             raise ConfigError(f"--section or {ASIDE} is not JSON: {error}") from error
+
+
+def numbered_part(part: str) -> tuple[int, int]:
+    """``i/n``, the i-th of n parts, counted from 1, as two numbers.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", part)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise ConfigError(
+            f"{part!r} is no part", where="--part", cure="write 2/4 for the second of 4"
+        )
+    return int(match[1]), int(match[2])
 
 
 def add_verb(app: typer.Typer, function: Callable[..., None]) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from valm.cli.job_options import JobOptions, add_verb
+from valm.cli.job_options import JobOptions, add_verb, numbered_part
+from valm.core.digest import digest_data
+from valm.core.fingerprint import module_digests
 
 Output = Annotated[Path, typer.Option(help="Manifest to write.")]
 Vectors = Annotated[Path, typer.Option(help="Manifest of the picture vectors.")]
@@ -24,12 +27,27 @@ def build_index(
     index: Annotated[str, typer.Option(help="Name of the index in retrieve.indices.")],
     output: Output,
     retracted: Retracted = None,
+    part: Annotated[
+        str,
+        typer.Option(
+            help="i/n: add the i-th of n shares of the pictures, beside n - 1 others; the first trains,"
+            " the last joins them on disk."
+        ),
+    ] = "",
 ) -> None:
-    """Build one faiss index of the picture keys."""
+    """Build one faiss index of the picture keys, whole or by parts."""
     job = options.open_job(index=index)
-    from valm.retrieve.index import build_index as run
+    if not part:
+        from valm.retrieve.index import build_index as run
 
-    run(job, vectors=vectors, index=index, output=output, retracted=retracted)
+        run(job, vectors=vectors, index=index, output=output, retracted=retracted)
+        return
+    taken = numbered_part(part)
+    from valm.retrieve.index_parts import build_part
+
+    modules = module_digests(["valm.retrieve.index_parts"])
+    job = replace(job, code=digest_data(modules), modules=modules)
+    build_part(job, vectors=vectors, index=index, output=output, part=taken, retracted=retracted)
 
 
 def measure_recall(

@@ -51,6 +51,12 @@ def write_retriever(folder: Path, ancestry: Ancestry, retracted: Path) -> None:
     index = ancestry.only(INDEX_KIND, "index")
     for manifest in (encoder, vectors, index):
         verify_files(manifest)
+    if len(read_manifest(index).files) > 1:
+        raise InputError(
+            "the index was built by parts and lies on disk, so no retriever carries it",
+            where=index,
+            cure="export without --retriever",
+        )
     pictures = ancestry.only("picture_list", "list of pictures")
     gone = _taken_down(ancestry, index, pictures, retracted)
     folder.mkdir()

@@ -40,6 +40,20 @@ def make_index(settings: Index, keys: PictureKeys, seed: int) -> faiss.Index:
         ConfigError: The factory string is no factory string, or asks for more than the keys hold.
         InputError: There are no keys, or one has a component that is no finite number.
     """
+    index = trained_index(settings, keys, seed)
+    if keys.ids is not None:
+        index = faiss.IndexIDMap2(index)
+    add_keys(index, settings, keys, range(len(keys)))
+    return index
+
+
+def trained_index(settings: Index, keys: PictureKeys, seed: int) -> faiss.Index:
+    """An index without pictures, trained on the keys; it searches as many lists as it is told to.
+
+    Raises:
+        ConfigError: As ``make_index``.
+        InputError: As ``make_index``.
+    """
     rows = len(keys)
     if rows == 0:
         raise InputError(
@@ -52,18 +66,29 @@ def make_index(settings: Index, keys: PictureKeys, seed: int) -> faiss.Index:
     _prepare_training(index, derive_seed(seed, "index", settings.name) % 2**31)
     if not index.is_trained:
         index.train(_finite(keys.rows(trained_on), settings))
-    if keys.ids is not None:
-        index = faiss.IndexIDMap2(index)
-    for first in range(0, rows, BLOCK_ROWS):
-        block = slice(first, first + BLOCK_ROWS)
-        rows_of_block = _finite(keys.rows(block), settings, first)
-        if keys.ids is None:
-            index.add(rows_of_block)
-        else:
-            index.add_with_ids(rows_of_block, keys.ids[block])
     if (lists := inverted_lists(index)) is not None:
         lists.nprobe = min(settings.nprobe, lists.nlist)
     return index
+
+
+def add_keys(index: faiss.Index, settings: Index, keys: PictureKeys, places: range) -> None:
+    """Add some of the keys, block by block, in order, by their pictures' ids.
+
+    Args:
+        places: Which of the keys that the index is to hold.
+
+    Raises:
+        InputError: A key has a component that is no finite number.
+    """
+    for first in places[::BLOCK_ROWS]:
+        block = slice(first, min(first + BLOCK_ROWS, places.stop))
+        rows = _finite(keys.rows(block), settings, first)
+        if keys.ids is not None:
+            index.add_with_ids(rows, keys.ids[block])
+        elif places.start:
+            index.add_with_ids(rows, np.arange(block.start, block.stop))
+        else:
+            index.add(rows)
 
 
 def _finite(

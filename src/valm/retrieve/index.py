@@ -9,7 +9,7 @@ and topk, block by block, take 1.45 times that).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import faiss
 import numpy as np
@@ -23,12 +23,14 @@ from valm.core.manifest import Manifest, read_manifest, verify_files
 from valm.errors import InputError, IntegrityError
 from valm.ingest.pictures.retracted import retracted_ids
 from valm.retrieve.factory import bytes_per_vector, inverted_lists, make_index
-from valm.retrieve.keys import open_keys
+from valm.retrieve.keys import PictureKeys, open_keys
 
 KIND = "index"
 # Queries are searched so many at a time: it bounds the memory of a search and, since a product of
 # matrices is rounded by their shapes, is the one shape of a search whose bits are to depend on no company.
 BLOCK_QUERIES = 1_024
+# Lists that were joined on disk lie beside the index and are mapped; other indices have none.
+LISTS_ON_DISK = faiss.IO_FLAG_ONDISK_SAME_DIR | faiss.IO_FLAG_READ_ONLY
 
 
 def build_index(
@@ -50,33 +52,46 @@ def build_index(
     Raises:
         ConfigError: The factory string does not fit the keys.
     """
-    entries = job.value("retrieve.indices", list[Index])
-    settings = next(entry for entry in entries if entry.name == index)
-    without = retracted_ids(retracted)
-    keys = open_keys(vectors, settings.keys, settings.pictures_fraction, job.seed, without)
+    settings, keys = what_is_indexed(job, vectors, index, retracted)
     built = make_index(settings, keys, job.seed)
     file = output.with_name(f"{index}.faiss")
     with atomic_path(file) as temporary:
         faiss.write_index(built, str(temporary))
-    lists = inverted_lists(built)
     job.finish(
         output,
         kind=KIND,
         rows=len(keys),
         files=[file],
         parents=[vectors, *([retracted] if retracted else [])],
-        facts={
-            "index": index,
-            "factory": settings.factory,
-            "keys": settings.keys,
-            "similarity": settings.similarity,
-            "pictures_fraction": settings.pictures_fraction,
-            "nprobe": None if lists is None else int(lists.nprobe),
-            "minimum_score": settings.minimum_score,
-            "bytes_per_vector": bytes_per_vector(built, file.stat().st_size),
-        },
+        facts=index_facts(settings, built, bytes_per_vector(built, file.stat().st_size)),
     )
     logger.info("index %s (%s) of %s pictures", index, settings.factory, f"{len(keys):,}")
+
+
+def what_is_indexed(
+    job: Job, vectors: Path, index: str, retracted: Path | None
+) -> tuple[Index, PictureKeys]:
+    """The settings of an index and the keys that it holds."""
+    entries = job.value("retrieve.indices", list[Index])
+    settings = next(entry for entry in entries if entry.name == index)
+    without = retracted_ids(retracted)
+    keys = open_keys(vectors, settings.keys, settings.pictures_fraction, job.seed, without)
+    return settings, keys
+
+
+def index_facts(settings: Index, built: faiss.Index, bytes_a_vector: int) -> dict[str, Any]:
+    """What the manifest of an index states."""
+    lists = inverted_lists(built)
+    return {
+        "index": settings.name,
+        "factory": settings.factory,
+        "keys": settings.keys,
+        "similarity": settings.similarity,
+        "pictures_fraction": settings.pictures_fraction,
+        "nprobe": None if lists is None else int(lists.nprobe),
+        "minimum_score": settings.minimum_score,
+        "bytes_per_vector": bytes_a_vector,
+    }
 
 
 class Excluded(NamedTuple):
@@ -124,7 +139,9 @@ class Searcher:
         manifest = read_manifest(index, KIND)
         _check_parent(manifest, vectors, index)
         verify_files(index)
-        self._index = faiss.read_index(str(index.with_name(f"{manifest.facts['index']}.faiss")))
+        self._index = faiss.read_index(
+            str(index.with_name(f"{manifest.facts['index']}.faiss")), LISTS_ON_DISK
+        )
         self.pictures: int = manifest.rows
         self.table_rows: int = read_manifest(vectors, "vectors").rows
         self.minimum_score: float | None = manifest.facts.get("minimum_score")
