@@ -207,9 +207,7 @@ KEYS: dict[str, Change] = {
     ),
     "train.checkpoint_every_steps": Change(5, set()),
     "train.tracking": Change("trackio", set()),
-    "evaluate.tasks": Change(
-        ["shape"], SCORES, other_jobs=True
-    ),
+    "evaluate.tasks": Change(["shape"], {"audit_leakage"} | SCORES, other_jobs=True),
     "evaluate.optional_tasks": Change(
         ["size"], {"prepare_task", "audit_leakage", "illustrate_task"} | ANSWERS, other_jobs=True
     ),

@@ -9,8 +9,8 @@ from builders.results import write_results
 
 from valm.core.job import Job
 from valm.errors import InputError
-from valm.report.pages.notebook import TITLES
 from valm.report.pages.notebooks import NotebookError, execute, run_notebook
+from valm.report.pages.shell import TITLES
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 PARAMETERS = {"results": "results", "study": "small"}

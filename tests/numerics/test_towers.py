@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import open_clip
 import torch
 from builders.pictured_words import PICTURES, TEXTS, ids_of, small_tokenizer
 from torch.nn import functional
@@ -16,7 +17,7 @@ from valm.embed.towers.losses import (
     states_to_pictures,
 )
 from valm.embed.towers.mentions import find_mentions
-from valm.embed.towers.networks import PictureTower, TextTower
+from valm.embed.towers.networks import PictureTower, TextTower, text_states
 from valm.embed.towers.picture_training import PictureTraining, train_picture_tower
 from valm.embed.towers.text_training import (
     Targets,
@@ -24,6 +25,7 @@ from valm.embed.towers.text_training import (
     start_from_phrases,
     train_text_tower,
 )
+from valm.embed.towers.text_transformer import TextTransformer
 from valm.embed.towers.windows import SentenceMix, collect_sentences
 from valm.embed.words import WordReader
 
@@ -131,3 +133,24 @@ def test_training_gives_the_same_bits_and_finds_what_is_named() -> None:
         found = int((text(ids)[0][0, -1] @ keys.T).argmax())
         assert PICTURES[found]["name"] == name
         assert holds[names.index(name), found]
+
+
+def test_the_text_transformer_is_open_clip_s_bit_for_bit() -> None:
+    sizes = {"context_length": 9, "vocab_size": 30, "width": 16, "heads": 4, "layers": 3}
+    torch.manual_seed(5)
+    theirs = open_clip.transformer.TextTransformer(**sizes, output_dim=12)
+    torch.manual_seed(5)
+    ours = TextTransformer(**sizes, output_dim=12)
+    start, wanted = ours.state_dict(), theirs.state_dict()
+    assert list(start) == list(wanted)
+    assert all(torch.equal(start[name], wanted[name]) for name in wanted)
+    ids = torch.randint(30, (2, 7))
+    states = text_states(ours, ids)
+    assert torch.equal(states, text_states(theirs, ids))
+    weights = torch.randn(states.shape)
+    for model in (ours, theirs):
+        (text_states(model, ids) * weights).sum().backward()
+    gradients = dict(theirs.named_parameters())
+    for name, parameter in ours.named_parameters():
+        if name != "text_projection":  # comes after the states
+            assert torch.equal(parameter.grad, gradients[name].grad), name

@@ -177,6 +177,11 @@ def test_lists_replace_and_mappings_merge() -> None:
     assert merge(base, {"a": {"y": [3]}}) == {"a": {"x": 1, "y": [3]}, "b": 1}
 
 
+def test_what_dvc_writes_without_quotes_reads_as_it_was() -> None:
+    text = {"decontaminate": yaml.safe_load("off")}  # false, by YAML 1.1
+    assert parse_study({"ingest": {"text": text}}) == Study()
+
+
 def test_unreadable_files_are_config_errors(tmp_path: Path) -> None:
     for text in ("a: [", "- 1", "\tx"):
         (tmp_path / "c.yaml").write_text(text)

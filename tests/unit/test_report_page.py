@@ -13,8 +13,8 @@ from valm.core.manifest import verify_files
 from valm.report.answers import counted_answers
 from valm.report.describe import describe
 from valm.report.figures.curves import smoothed
-from valm.report.pages.notebook import TITLES
 from valm.report.pages.report import write_report
+from valm.report.pages.shell import TITLES
 from valm.report.results import Results
 from valm.report.tables.costs import model_costs, rule_costs, training_costs
 

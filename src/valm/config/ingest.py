@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from valm.config.base import Settings
 
@@ -105,6 +105,12 @@ class Text(Settings):
         description="Training documents that share 13 words in a row with an evaluation set: 'report'"
         " counts them, 'remove' leaves them out and counts what is left.",
     )
+
+    @field_validator("decontaminate", mode="before")
+    @classmethod
+    def _off_without_quotes(cls, value: Any) -> Any:
+        """YAML 1.1 reads a bare ``off`` as false, and DVC writes it bare (`dvc exp run -S`)."""
+        return "off" if value is False else value
 
 
 class Tokenizer(Settings):

@@ -1,6 +1,6 @@
-"""One pass of open_clip's transformers over a batch, for encoding only: no gradients.
+"""One pass of a tower's transformer, ours or open_clip's, over a batch, for encoding only: no gradients.
 
-The states are those of open_clip's own modules, up to rounding. Its blocks hand
+The states are those of the modules' own passes, up to rounding. The blocks hand
 ``nn.MultiheadAttention`` a transposed view, which it multiplies sample by sample, with a copy of the weights
 for each; here all tokens of a batch are the rows of one matrix, the causal mask is a flag, and the
 activation's constants ride on the products around it.
@@ -13,11 +13,11 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from open_clip.transformer import QuickGELU, ResidualAttentionBlock, VisionTransformer
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from valm.embed.towers.networks import text_states
+from valm.embed.towers.text_transformer import TextBlock
 
 QUICK = 1.702  # QuickGELU(x) = x sigmoid(1.702 x) = silu(1.702 x) / 1.702
 
@@ -26,7 +26,7 @@ class TextPass:
     """The pass through a text tower, in an element type of choice.
 
     Args:
-        text: open_clip's text transformer, or a CLIP that keeps its parts itself. It is kept, and
+        text: A text transformer, ours or open_clip's, or a CLIP that keeps its parts itself. It is kept, and
             not copied, where it has the element type already.
         dtype: What is computed in. bfloat16 where the processor multiplies it faster.
     """
@@ -66,6 +66,8 @@ def picture_vectors(
     model: Any, inputs: Float[Tensor, "pictures 3 side side"]
 ) -> Float[Tensor, "pictures key"]:
     """The vectors that a CLIP gives to pictures, not normalised."""
+    from open_clip.transformer import VisionTransformer
+
     visual = model.visual
     if type(visual) is not VisionTransformer or not _is_plain(visual.transformer):
         vectors: Tensor = model.encode_image(inputs)
@@ -77,7 +79,12 @@ def picture_vectors(
 
 def _is_plain(transformer: Any) -> bool:
     """Whether all blocks are those that ``_through_block`` takes apart."""
-    return all(type(block) is ResidualAttentionBlock for block in transformer.resblocks)
+    kinds = {type(block) for block in transformer.resblocks}
+    if kinds == {TextBlock}:
+        return True
+    from open_clip.transformer import ResidualAttentionBlock  # seconds, which our own towers save
+
+    return kinds == {ResidualAttentionBlock}
 
 
 def _through_blocks(
@@ -103,8 +110,17 @@ def _through_block(
     return states.add_(block.ls_2(_through_mlp(block.mlp, block.ln_2(states))))
 
 
+def _is_quick(activation: nn.Module) -> bool:
+    """Whether it is x sigmoid(1.702 x), as OpenAI's CLIPs have it."""
+    if type(activation) is nn.GELU:
+        return False
+    from open_clip.transformer import QuickGELU
+
+    return isinstance(activation, QuickGELU)
+
+
 def _through_mlp(mlp: Any, states: Float[Tensor, "rows width"]) -> Float[Tensor, "rows width"]:
-    if not isinstance(mlp.gelu, QuickGELU):
+    if not _is_quick(mlp.gelu):
         through: Tensor = mlp(states)
         return through
     wide, narrow = mlp.c_fc, mlp.c_proj

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from jaxtyping import Float, Int
-from open_clip.transformer import TextTransformer
 from torch import Tensor, nn
 from torch.nn import functional
+
+from valm.embed.towers.text_transformer import TextTransformer
 
 TEXT_HEADS = 4
 
@@ -28,10 +31,8 @@ class PictureTower(nn.Module):
         return functional.normalize(self.layers(inputs).float(), dim=-1)
 
 
-def text_states(
-    text: TextTransformer, ids: Int[Tensor, "texts tokens"]
-) -> Float[Tensor, "texts tokens width"]:
-    """The states of an open_clip text transformer at all positions, after its last layer norm.
+def text_states(text: Any, ids: Int[Tensor, "texts tokens"]) -> Float[Tensor, "texts tokens width"]:
+    """The states of a text transformer, ours or open_clip's, at all positions, after its last layer norm.
 
     open_clip itself pools one position; a retrieval by every token needs all of them (VALM.md 3.1).
     Causal: the state at a position depends on the ids up to it.

@@ -79,7 +79,8 @@ def read_members(
         InputError: The archive is missing or damaged, or a wanted member is larger than the cap.
     """
     if not archive.is_file():
-        raise InputError("a raw file is missing", where=archive, cure="fetch it again")
+        cure = "delete its manifest in ingest/sources and run the study again: it is fetched anew"
+        raise InputError("a raw file is missing", where=archive, cure=cure)
     if archive.suffix in (".whl", ".zip"):
         yield from _zip_members(archive, wanted, maximum_bytes)
     else:

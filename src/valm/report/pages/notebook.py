@@ -6,16 +6,7 @@ import nbformat
 from nbconvert import HTMLExporter
 from traitlets.config import Config
 
-from valm.report.pages.shell import page
-
-TITLES = {
-    "01_ingest": "What came in",
-    "02_embed": "The encoder",
-    "03_retrieve": "What is retrieved",
-    "04_train": "Training",
-    "05_evaluate": "Scores",
-    "06_findings": "Findings",
-}
+from valm.report.pages.shell import TITLES, page
 
 
 def notebook_page(executed: nbformat.NotebookNode, name: str) -> str:

@@ -14,8 +14,7 @@ from valm.core.logs import logger
 from valm.errors import SpaceError
 from valm.report.chapters import embed, evaluate, findings, ingest, retrieve, train
 from valm.report.exhibits import Exhibit, Figure, Table, paragraphs
-from valm.report.pages.notebook import TITLES
-from valm.report.pages.shell import page
+from valm.report.pages.shell import TITLES, page
 from valm.report.results import SUFFIX, Results
 from valm.report.words.findings import Findings
 from valm.report.words.numbers import size

@@ -10,6 +10,16 @@ from valm.report.pages.style_sheet import STYLE_SHEET
 # The browser is told so too: even markup that slipped through could neither run nor load anything.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
+# Of the notebooks; here, because the module that turns them into pages takes seconds to import.
+TITLES = {
+    "01_ingest": "What came in",
+    "02_embed": "The encoder",
+    "03_retrieve": "What is retrieved",
+    "04_train": "Training",
+    "05_evaluate": "Scores",
+    "06_findings": "Findings",
+}
+
 
 def page(title: str, contents: Mapping[str, str], body: str, *, current: str = "") -> str:
     """A whole page.
