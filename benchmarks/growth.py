@@ -86,6 +86,7 @@ def write_tokens(folder: Path, count: int) -> Path:
     documents = np.array([0, *ends[ends < count], count])
     np.save(folder / "train.documents.npy", documents)
     np.save(folder / "train.sources.npy", np.zeros(len(documents) - 1, np.uint8))
+    np.save(folder / "train.came_with.npy", np.zeros((2, 0), np.int64))
     manifest = folder / "tokens.manifest.json"
     facts = {"dtype": "uint16", "sources": ["random"]}
     job("write-tokens", {}).finish(manifest, kind="tokens", rows=count, files=[], facts=facts)

@@ -69,9 +69,11 @@ def indices(path: str, entry: dict[str, Any], rules: set[str], **more: Any) -> d
     return {f"retrieve.indices[].{path}": change}
 
 
-def presets(path: str, entry: dict[str, Any], **more: Any) -> dict[str, Change]:
+def presets(
+    path: str, entry: dict[str, Any], rules: set[str] = LOOKING_UP, **more: Any
+) -> dict[str, Change]:
     """A row for a key of the one preset."""
-    change = Change([entry], LOOKING_UP, at="retrieve.presets", **more)
+    change = Change([entry], rules, at="retrieve.presets", **more)
     return {f"retrieve.presets[].{path}": change}
 
 
@@ -144,6 +146,11 @@ KEYS: dict[str, Change] = {
     ),
     **presets("name", FIXED | {"name": "parity"}, other_jobs=True),
     **presets("index", FIXED | {"index": "ivf"}),
+    **presets(
+        "exclude_same_document",
+        FIXED | {"exclude_same_document": False},
+        {"find_neighbours", "illustrate_task"} | MODELS,
+    ),
     **presets("text_states", FIXED | {"text_states": False}),
     **dict(queried(scheme="chunks", sequence_tokens=256, window_tokens=12, stride_tokens=4)),
     "retrieve.indices": Change([EXACT], RECALL, other_jobs=True),

@@ -62,14 +62,17 @@ def write_index(
     return manifest
 
 
-def write_stream(folder: Path, documents: Sequence[Sequence[int]]) -> Path:
-    """Write the same documents as all three splits."""
+def write_stream(
+    folder: Path, documents: Sequence[Sequence[int]], came_with: Sequence[tuple[int, int]] = ()
+) -> Path:
+    """Write the same documents, and which pictures which came with, as all three splits."""
     folder.mkdir(parents=True, exist_ok=True)
     offsets = np.cumsum([0, *map(len, documents)])
     for split in TOKEN_SPLITS:
         np.concatenate(documents).astype("<u2").tofile(folder / f"{split}.bin")
         np.save(folder / f"{split}.documents.npy", offsets)
         np.save(folder / f"{split}.sources.npy", np.zeros(len(documents), np.uint8))
+        np.save(folder / f"{split}.came_with.npy", np.array(came_with, np.int64).reshape(-1, 2).T)
     manifest = folder / "tokens.manifest.json"
     facts = {"dtype": "uint16", "sources": ["test"]}
     retrieve_job("find-neighbours").finish(

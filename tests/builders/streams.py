@@ -58,6 +58,7 @@ def make_streams(
         stream.tofile(folder_of(folder, "tokens") / f"{split}.bin")
         write_array(folder / "tokens" / f"{split}.documents.npy", np.array([0, length]))
         write_array(folder / "tokens" / f"{split}.sources.npy", np.zeros(1, np.uint8))
+        write_array(folder / "tokens" / f"{split}.came_with.npy", np.zeros((2, 0), np.int64))
         ids = generator.integers(-1, pictures, (length, top_k)).astype(np.int32)
         columns = {
             "ids": ids,

@@ -26,6 +26,9 @@ def write_source(folder: Path, name: str, documents: Sequence[Document | str]) -
     files = {folder / f"{name}.txt.xz": [row.text for row in rows]}
     if any(row.group for row in rows):
         files[folder / f"{name}.groups.txt.xz"] = [row.group for row in rows]
+    if any(row.pictures for row in rows):
+        lists = [" ".join(map(str, row.pictures)) for row in rows]
+        files[folder / f"{name}.pictures.txt.xz"] = lists
     for path, texts in files.items():
         with document_writer(path) as write:
             for text in texts:

@@ -207,7 +207,7 @@ def stream() -> TokenStream:
     """A test split of four documents, two of them colour notes."""
     tokens = np.array([5, 6, 7, 0, 8, 9, 0, 5, 0, 6, 6, 0], np.uint16)
     documents, sources = np.array([0, 4, 7, 9, 12]), np.array([0, 1, 0, 1], np.uint8)
-    return TokenStream(tokens, documents, sources, ["prose", "colour_notes"])
+    return TokenStream(tokens, documents, sources, ["prose", "colour_notes"], np.zeros((2, 0), int))
 
 
 def passages(name: str, files: dict[str, Path]) -> list[Passage]:

@@ -7,7 +7,7 @@ import pytest
 from builders.retrieval import unit_vectors, write_index, write_vectors
 
 from valm.retrieve import index as index_module
-from valm.retrieve.index import Searcher
+from valm.retrieve.index import Excluded, Searcher
 from valm.retrieve.keys import PictureKeys, drawn_pictures, open_keys
 from valm.retrieve.recall import Exact, recall_at
 
@@ -76,6 +76,33 @@ def test_a_share_of_the_pictures_is_searched_as_if_there_were_no_others(
     whole = Exact.of(open_keys(vectors), queries, 5, "inner_product")
     assert recall_at(5, ids, queries, part) == 1
     assert recall_at(5, ids, queries, whole) < 0.5
+
+
+@pytest.mark.parametrize("factory", ["Flat", "IVF8,Flat"])
+def test_excluded_pictures_are_not_found_and_k_others_are(tmp_path: Path, factory: str) -> None:
+    """Query i may not find its i best pictures: it finds those behind them."""
+    vectors = write_vectors(tmp_path, unit_vectors(300))
+    searcher = Searcher(vectors, write_index(tmp_path, vectors, factory, nprobe=8))
+    queries = unit_vectors(20, seed=1).astype(np.float32)
+    queries[7] = queries[6]  # equal queries that exclude others
+    best, all_scores, _ = searcher.search(queries, 23)
+    query, place = np.nonzero(np.arange(23) < np.arange(20)[:, np.newaxis])
+    mixed = np.random.default_rng(2).permutation(len(query))
+    excluded = Excluded(query[mixed], best[query, place][mixed].astype(np.int64))
+    ids, scores, mask = searcher.search(queries, 4, excluded=excluded)
+    assert mask.all()
+    assert ids.tolist() == [best[i, i : i + 4].tolist() for i in range(20)]
+    assert np.allclose(scores, [all_scores[i, i : i + 4] for i in range(20)], atol=1e-6)
+
+
+def test_where_all_but_a_few_are_excluded_the_mask_says_so(tmp_path: Path) -> None:
+    vectors = write_vectors(tmp_path, unit_vectors(6))
+    searcher = Searcher(vectors, write_index(tmp_path, vectors))
+    queries = unit_vectors(2, seed=1).astype(np.float32)
+    excluded = Excluded(np.zeros(5, int), np.array([0, 1, 3, 4, 5]))
+    ids, scores, mask = searcher.search(queries, 4, excluded=excluded)
+    assert ids[0].tolist() == [2, -1, -1, -1] and mask[0].tolist() == [True, False, False, False]
+    assert scores[0, 1:].tolist() == [0, 0, 0] and mask[1].all()
 
 
 @pytest.mark.parametrize(("factory", "nprobe"), [("Flat", 1), ("IVF3,Flat", 1)])

@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import faiss
@@ -46,6 +48,7 @@ class Stopping(FakeEncoder):
 
 test_neighbours.run(Path(), Stopping())
 """
+FOUND_IN = ("vectors/vectors", "indices/exact")
 DOCUMENTS = random_documents(80, longest=100)
 
 
@@ -60,6 +63,7 @@ def run(
     pictures: int = 90,
     factory: str = "Flat",
     block: int = 500,
+    came_with: Sequence[tuple[int, int]] = (),
     **preset: bool,
 ) -> Path:
     """Find the neighbours of a small stream in small blocks."""
@@ -71,7 +75,7 @@ def run(
     find_neighbours(
         retrieve_job("find-neighbours", presets=[{"name": PRESET} | preset]),
         split="train",
-        tokens=write_stream(folder / "tokens", DOCUMENTS),
+        tokens=write_stream(folder / "tokens", DOCUMENTS, came_with),
         encoder=write_encoder(folder / "encoder"),
         vectors=vectors,
         index=write_index(folder / "indices", vectors, factory, nprobe=2),
@@ -127,9 +131,7 @@ def test_every_number_of_threads_and_every_cut_into_blocks_gives_the_same_bits(
 def test_tables_hold_what_a_search_of_each_text_finds(tmp_path: Path) -> None:
     """Which is also that prompts get the pictures that they would get inside a stream."""
     found = Neighbours.open(run(tmp_path, FakeEncoder()))
-    searcher = Searcher(
-        tmp_path / "vectors/vectors.manifest.json", tmp_path / "indices/exact.manifest.json"
-    )
+    searcher = Searcher(*(tmp_path / f"{name}.manifest.json" for name in FOUND_IN))
     texts = look_up([*DOCUMENTS, []], FakeEncoder(), searcher, Query(), top_k=4)
     assert [len(text.ids) for text in texts] == [*map(len, DOCUMENTS), 0]
     assert np.array_equal(found.ids, np.concatenate([text.ids for text in texts]))
@@ -144,6 +146,29 @@ def test_fewer_pictures_than_k(tmp_path: Path) -> None:
     found = Neighbours.open(run(tmp_path, FakeEncoder(), pictures=3))
     assert found.mask[:, :3].all() and not found.mask[:, 3].any()
     assert (found.ids[:, 3] == -1).all()
+
+
+def test_a_document_finds_none_of_the_pictures_that_it_came_with(tmp_path: Path) -> None:
+    """It finds the next ones instead; tokens of other documents find what they found, bit for bit."""
+    free = Neighbours.open(run(tmp_path / "free", FakeEncoder()))
+    starts = np.cumsum([0, *map(len, DOCUMENTS)])
+    own = {d: np.unique(free.ids[starts[d]])[: 1 + d % 4].tolist() for d in range(0, 80, 3)}
+    pairs = [(d, picture) for d, pictures in own.items() for picture in pictures]
+    kept = Neighbours.open(run(tmp_path / "kept", FakeEncoder(), came_with=pairs))
+    searcher = Searcher(*(tmp_path / "free" / f"{n}.manifest.json" for n in FOUND_IN))
+    wide = look_up(DOCUMENTS, FakeEncoder(), searcher, Query(), top_k=8)
+    for d, (first, last) in enumerate(pairwise(starts)):
+        if d not in own:
+            assert kept.ids[first:last].tobytes() == free.ids[first:last].tobytes()
+            assert kept.scores[first:last].tobytes() == free.scores[first:last].tobytes()
+            continue
+        for row, found in zip(kept.ids[first:last], wide[d].ids, strict=True):
+            assert row.tolist() == [picture for picture in found if picture not in own[d]][:4]
+    assert kept.mask.all()
+    off = run(tmp_path / "off", FakeEncoder(), came_with=pairs, exclude_same_document=False)
+    assert np.array_equal(Neighbours.open(off).ids, free.ids)
+    alone = look_up(DOCUMENTS, FakeEncoder(), searcher, Query(), 4, came_with=own)
+    assert np.array_equal(np.concatenate([text.ids for text in alone]), kept.ids)
 
 
 def test_work_is_forgotten_once_it_is_finished(tmp_path: Path) -> None:

@@ -130,5 +130,6 @@ def test_the_colour_notes_are_not_read() -> None:
         np.array([0, 3, 5, 7]),
         np.array([1, 0, 1], np.uint8),
         ["colour_notes", "prose"],
+        np.zeros((2, 0), np.int64),
     )
     assert [ids.tolist() for ids in document_texts(stream)] == [[1, 2], [4]]

@@ -20,7 +20,7 @@ from valm.ingest.nouns import plural, with_article
 from valm.ingest.probes import COLOURS, coloured_things, held_out_words, shaped_things
 from valm.ingest.text.documents import Document, read_text
 from valm.ingest.text.write import write_text
-from valm.ingest.text_sources import TEXT_SOURCES, TextInputs, brown, colour_notes
+from valm.ingest.text_sources import TEXT_SOURCES, TextInputs, brown, captions, colour_notes
 from valm.ingest.text_sources.colour_notes import Shown, is_noted, notes_of, shown_colours
 from valm.ingest.text_sources.wordnet_glosses import is_everyday, parse_synset, sentence
 
@@ -166,7 +166,9 @@ def test_colours_are_named_only_if_they_are_large() -> None:
 
 def test_pictures_of_a_name_take_turns_and_no_note_is_a_probes_prompt() -> None:
     shown = [Shown("red", None), Shown("red", "white"), Shown("blue", None)]
-    notes = list(notes_of("canoe", shown, np.random.default_rng(1)))
+    told = list(notes_of("canoe", shown, np.random.default_rng(1)))
+    notes = [note for note, _ in told]
+    assert all(shown[place].first in note for note, place in told)
     assert len(notes) == len(set(notes))
     only_red = [note for note in notes if re.search(r"\bred\.$", note)]
     blue = [note for note in notes if "blue" in note]
@@ -193,12 +195,34 @@ def test_notes_tell_each_pictures_pixels_and_nothing_of_probe_objects(
     inputs = TextInputs({}, tmp_path, seed=1)
     documents = list(colour_notes.documents(inputs))
     assert {document.group for document in documents} == {"canoe", "tram"}
-    for text, group in documents:
+    for text, group, came_with in documents:
+        assert came_with == (list(pictures).index(group),)
         named = set(re.findall(r"[a-z]+", text)) & set(COLOURS)
         assert named == {pictures[group]}
         assert not set(re.findall(r"[a-z]+", text)) & held_out_words()
     assert documents == list(colour_notes.documents(inputs))
     assert documents != list(colour_notes.documents(TextInputs({}, tmp_path, seed=2)))
+
+
+def test_a_caption_came_with_every_picture_that_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever its case and its place; with one that was dropped comes the one that it repeats."""
+    rows = [
+        (0, -1, "A red kite", ["A red kite", "toy"]),
+        (1, -1, "", []),
+        (2, -1, "a  red KITE", ["a  red KITE"]),
+        (-1, 1, "a red kite", ["a red kite"]),
+        (3, -1, "toy", ["toy"]),
+    ]
+    names = ("id", "duplicate_of", "caption", "captions")
+    table = pa.table({name: [row[place] for row in rows] for place, name in enumerate(names)})
+    monkeypatch.setattr(captions, "read_picture_list", lambda manifest: table)
+    assert list(captions.documents(TextInputs({}, tmp_path, seed=1))) == [
+        Document("A red kite", pictures=(0, 1, 2)),
+        Document("a  red KITE", pictures=(0, 1, 2)),
+        Document("toy", pictures=(0, 3)),
+    ]
 
 
 def _patchwork() -> Image.Image:

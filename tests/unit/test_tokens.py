@@ -160,6 +160,43 @@ def test_under_lines_every_line_ends_and_a_blank_one_is_a_lone_end(
     assert min(map(len, document_texts(stream))) > 0
 
 
+@pytest.mark.parametrize("documents", ["blank_lines", "lines"])
+def test_every_text_keeps_the_pictures_that_any_text_of_its_words_came_with(
+    tmp_path: Path, texts: list[Path], documents: str
+) -> None:
+    pictured = [Document("Pond 1 is\n1 metres deep.", "pond", (7, 8))]
+    pictured += [Document(f"toy {i}", f"toy {i}", (i,)) for i in range(9)]
+    again = [Document("TOY 3", "t", (40, 3)), Document(PONDS[2], "t", (5,))]
+    manifests = [
+        *texts[:1],
+        write_source(tmp_path / "text", "captions", pictured),
+        write_source(tmp_path / "text", "more", again),
+    ]
+    vocabulary = make_tokenizer(tmp_path, manifests)
+    manifest = make_tokens(
+        tmp_path,
+        manifests,
+        vocabulary,
+        split=FRACTIONS,
+        documents=documents,
+        colour_notes={"share": 0},
+    )
+    tokenizer, found = load_tokenizer(vocabulary), {}
+    for split in SPLITS:
+        stream = TokenStream.open(manifest, split)
+        if not len(stream.sources):
+            continue
+        owner, picture = stream.pictures_at(stream.documents[:-1])
+        for number, text in enumerate(texts_of(manifest, tokenizer, split)):
+            if text and (own := picture[owner == number].tolist()):
+                assert found.setdefault(text, own) == own
+    by_line = {"pond 1 is": [7, 8], "1 metres deep.": [7, 8]}
+    whole = {"pond 1 is 1 metres deep.": [7, 8]}
+    assert found == (by_line if documents == "lines" else whole) | {
+        f"toy {i}": [3, 40] if i == 3 else [i] for i in range(9)
+    } | {PONDS[2]: [5]}
+
+
 def test_a_split_without_text_is_named_where_it_is_read(
     tmp_path: Path, texts: list[Path], vocabulary: Path
 ) -> None:

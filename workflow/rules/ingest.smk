@@ -327,7 +327,7 @@ rule write_tokens:
         data=expand(
             "<results>/ingest/tokens/{split}.{part}",
             split=["train", "valid", "test"],
-            part=["bin", "documents.npy", "sources.npy"],
+            part=["bin", "documents.npy", "sources.npy", "came_with.npy"],
         ),
     params:
         section=section("write-tokens"),

@@ -71,6 +71,11 @@ class Preset(Settings):
     name: str = Field(pattern=r"^[a-z0-9_]+$", description="Name in results and in variants.")
     query: Query = Field(default_factory=Query, description="Queries.")
     index: str = Field("exact", description="The index that neighbours are taken from.")
+    exclude_same_document: bool = Field(
+        True,
+        description="No token of a document finds a picture that the document came with: whose caption it"
+        " is, or whose pixels it tells of.",
+    )
     text_states: bool = Field(
         True,
         description="Keep each token's own state, for the text-state control: 2 bytes a value.",

@@ -155,6 +155,9 @@ ON_REQUEST = (
 OF_ONE_STUDY = ("run-notebook", "write-viewer", "write-report", "write-changes")
 ALWAYS_DONE = ("fetch-source",)
 
+# Verbs that find the pictures of the study's own documents; others look up texts that came with none.
+OF_STREAMS = ("find-neighbours", "illustrate-task")
+
 # The variable by which the workflow hands all its jobs the keys that are read aside, as JSON.
 ASIDE = "VALM_ASIDE"
 
@@ -208,6 +211,11 @@ def section_for(study: Study, verb: str, **choices: str | int) -> dict[str, Any]
         section["models.variants"] = [
             {key: value for key, value in entry.items() if key != "preset"}
             for entry in section["models.variants"]
+        ]
+    if "retrieve.presets" in section and verb not in OF_STREAMS:
+        section["retrieve.presets"] = [
+            {key: value for key, value in entry.items() if key != "exclude_same_document"}
+            for entry in section["retrieve.presets"]
         ]
     if verb == "build-index":
         # The floor is what its recall is measured against; an index is the same with any.

@@ -99,11 +99,11 @@ class Excluded(NamedTuple):
 
     Attributes:
         query: int64 [pairs], by the query's place.
-        picture: int32 [pairs].
+        picture: int64 [pairs].
     """
 
     query: NDArray[np.int64]
-    picture: NDArray[np.int32]
+    picture: NDArray[np.int64]
 
     def places(self, queries: int) -> NDArray[np.int64]:
         """How much deeper each query is searched, [queries]: a power of two, so that few depths are."""

@@ -10,9 +10,10 @@ goes on at the next block, and the tables are bit for bit those of an undisturbe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from valm.core.progress import Tracker
 from valm.embed.encoder import Encoder, load_encoder
 from valm.errors import InputError, IntegrityError
 from valm.ingest.text.tokens import TokenStream
-from valm.retrieve.index import Searcher
+from valm.retrieve.index import Excluded, Searcher
 from valm.retrieve.queries import BLOCK_TOKENS, States, queried_texts, states_at, token_states
 
 KIND = "neighbours"
@@ -87,16 +88,16 @@ class StreamSearch:
         stream: The stream.
         encoder: Reads it.
         searcher: Searches.
-        query: How queries are formed.
+        preset: How queries are formed, and whether a document finds the pictures that it came with.
         top_k: K.
     """
 
     def __init__(
-        self, stream: TokenStream, encoder: Encoder, searcher: Searcher, query: Query, top_k: int
+        self, stream: TokenStream, encoder: Encoder, searcher: Searcher, preset: Preset, top_k: int
     ):
         self.stream, self.encoder, self.searcher = stream, encoder, searcher
-        self._query, self._top_k = query, top_k
-        self._texts = queried_texts(stream.documents, query)
+        self._preset, self._top_k = preset, top_k
+        self._texts = queried_texts(stream.documents, preset.query)
 
     def at(self, positions: NDArray[np.int64]) -> Neighbours:
         """The pictures of the tokens at some positions, [tokens].
@@ -104,10 +105,13 @@ class StreamSearch:
         Raises:
             ConfigError: A query window is longer than the encoder can read.
         """
+        query, own = self._preset.query, None
+        if self._preset.exclude_same_document:
+            own = Excluded(*self.stream.pictures_at(positions))
         states = states_at(
-            self.encoder, self.stream.tokens, self._texts, positions, self._query, fixed_shapes=True
+            self.encoder, self.stream.tokens, self._texts, positions, query, fixed_shapes=True
         )
-        return Neighbours.of(states, self.searcher, self._top_k, fixed_shapes=True)
+        return Neighbours.of(states, self.searcher, self._top_k, excluded=own, fixed_shapes=True)
 
 
 def look_up(
@@ -116,10 +120,11 @@ def look_up(
     searcher: Searcher,
     query: Query,
     top_k: int,
+    came_with: Mapping[int, Sequence[int]] = MappingProxyType({}),
 ) -> list[Neighbours]:
     """The pictures of every token of some texts, each a document of its own; one result a text.
 
-    Equal texts are looked up once.
+    Equal texts that came with equal pictures are looked up once.
 
     With query windows the same text gets the same pictures as in a token stream, up to the rounding of
     a score (``states_at``); with chunks only if it begins an input of the model there and is all of it.
@@ -128,16 +133,24 @@ def look_up(
         texts: Token ids.
         query: How queries are formed.
         top_k: K.
+        came_with: The pictures that a text came with and does not find, by its place among the texts.
     """
-    distinct = list(dict.fromkeys(map(tuple, texts)))
-    documents = np.cumsum([0, *map(len, distinct)])
-    tokens = np.fromiter((token for text in distinct for token in text), np.int64, documents[-1])
-    blocks = token_states(encoder, tokens, documents, query)
-    found = [Neighbours.of(states, searcher, top_k) for states in blocks]
+    asked = [(tuple(text), tuple(came_with.get(n, ()))) for n, text in enumerate(texts)]
+    distinct = list(dict.fromkeys(asked))
+    documents = np.cumsum([0, *(len(text) for text, _ in distinct)])
+    tokens = np.fromiter((token for text, _ in distinct for token in text), np.int64, documents[-1])
+    pairs = [(n, own) for n, (_, pictures) in enumerate(distinct) for own in pictures]
+    none = np.zeros(len(distinct), np.uint8)
+    stream = TokenStream(tokens, documents, none, [], np.array(pairs, int).reshape(-1, 2).T)
+    found, first = [], 0
+    for states in token_states(encoder, tokens, documents, query):
+        own = stream.pictures_at(np.arange(first, first + len(states.keys)))
+        found.append(Neighbours.of(states, searcher, top_k, excluded=Excluded(*own)))
+        first += len(states.keys)
     columns = [np.concatenate([getattr(block, name) for block in found]) for name in COLUMNS]
     cut = zip(*(np.split(column, documents[1:-1]) for column in columns), strict=True)
     of_text = {text: Neighbours(*parts) for text, parts in zip(distinct, cut, strict=True)}
-    return [of_text[tuple(text)] for text in texts]
+    return [of_text[text] for text in asked]
 
 
 def find_neighbours(
@@ -167,10 +180,10 @@ def find_neighbours(
     """
     _check_vocabulary(encoder, tokens)
     (preset,) = job.value("retrieve.presets", list[Preset])
-    query, top_k = preset.query, job.value("retrieve.top_k", int)
+    top_k = job.value("retrieve.top_k", int)
     stream = TokenStream.open(tokens, split)
     rows = len(stream.tokens)
-    search = StreamSearch(stream, load_encoder(encoder), Searcher(vectors, index), query, top_k)
+    search = StreamSearch(stream, load_encoder(encoder), Searcher(vectors, index), preset, top_k)
     value_width = search.encoder.value_width if preset.text_states else 0
     parents = [tokens, encoder, vectors, index]
     with job.work(parents) as work:

@@ -95,6 +95,7 @@ def illustrate_task(
         Searcher(vectors, index),
         preset.query,
         job.value("retrieve.top_k", int),
+        _came_with(requests) if preset.exclude_same_document else {},
     )
     ids, values = (np.concatenate([getattr(f, name) for f in found]) for name in ("ids", "values"))
     named = PicturesByName(pictures, retracted_ids(retracted).tolist())
@@ -122,6 +123,14 @@ def _documents(requests: Requests) -> list[list[int]]:
     if len(requests.choices):
         return texts
     return [piece for text in texts for piece in (text[:1], text[1:])]
+
+
+def _came_with(requests: Requests) -> dict[int, list[int]]:
+    """The pictures that these documents came with, by a document's number: every second is a passage."""
+    pictures: dict[int, list[int]] = {}
+    for passage, picture in requests.came_with.tolist():
+        pictures.setdefault(2 * passage + 1, []).append(picture)
+    return pictures
 
 
 def _files(manifest: Path) -> list[Path]:

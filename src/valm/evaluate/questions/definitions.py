@@ -44,12 +44,14 @@ class Passage:
         text: The passage; its last word is what a last-word metric asks for.
         part: Where it comes from.
         words: Number of its words in the original text; None: the words of ``text``.
+        pictures: Ids of the pictures that it came with.
     """
 
     item: str
     text: str
     part: str = ""
     words: int | None = None
+    pictures: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

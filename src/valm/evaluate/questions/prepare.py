@@ -141,10 +141,12 @@ def _where(plugin: ChoiceTask) -> str:
 def _passages(asked: Iterable[Passage], words: Tokenizer) -> Texts:
     texts: list[list[int]] = []
     items: list[dict[str, Any]] = []
+    came_with: list[tuple[int, int]] = []
     for passage in asked:
         ids = words.encode(passage.text)
         last = words.encode(passage.text.split()[-1])
         # As in the training stream, a text stands between two ends of text.
+        came_with += [(len(texts), picture) for picture in passage.pictures]
         texts.append([words.end_of_text, *ids, words.end_of_text])
         items.append(
             {
@@ -155,7 +157,7 @@ def _passages(asked: Iterable[Passage], words: Tokenizer) -> Texts:
                 "last_word_tokens": min(len(last), len(ids)),
             }
         )
-    return Requests.of_passages(texts), items
+    return Requests.of_passages(texts, came_with), items
 
 
 def _pieces(words: Tokenizer, answer: str, where: str) -> list[int]:

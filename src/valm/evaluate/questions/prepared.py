@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +34,14 @@ class Requests:
         offsets: int64 [N + M + 1], where each text starts.
         choices: int64 [C, L] tokens of the candidate answers, -1 behind the last; none for passages.
         endings: int64 [M, 2] question and candidate of each ending.
+        came_with: int64 [P, 2] passages, by their place, and the pictures that they came with.
     """
 
     tokens: NDArray[np.int64]
     offsets: NDArray[np.int64]
     choices: NDArray[np.int64]
     endings: NDArray[np.int64]
+    came_with: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 2), np.int64))
 
     @classmethod
     def of_questions(
@@ -63,10 +65,13 @@ class Requests:
         )
 
     @classmethod
-    def of_passages(cls, passages: Sequence[Sequence[int]]) -> Requests:
+    def of_passages(
+        cls, passages: Sequence[Sequence[int]], came_with: Sequence[tuple[int, int]] = ()
+    ) -> Requests:
         """Passages, each of which begins with what its first token is predicted from."""
         nothing = np.empty((0, 0), dtype=np.int64)
-        return cls(*_end_to_end(passages), choices=nothing, endings=nothing.reshape(0, 2))
+        pairs = np.array(came_with, np.int64).reshape(-1, 2)
+        return cls(*_end_to_end(passages), nothing, nothing.reshape(0, 2), pairs)
 
     def __len__(self) -> int:
         """Number of questions or passages."""
@@ -99,7 +104,7 @@ def read_requests(manifest: Path) -> tuple[Requests, pl.DataFrame]:
     read_manifest(manifest, KIND)
     arrays, table = _files(manifest)
     with np.load(arrays, allow_pickle=False) as stored:
-        requests = Requests(**{field.name: stored[field.name] for field in fields(Requests)})
+        requests = Requests(**{each.name: stored[each.name] for each in fields(Requests)})
     items = pl.read_parquet(table).drop(TEXT)
     if len(items) != len(requests) or requests.offsets[-1] != len(requests.tokens):
         cure = "delete it and run the study again"

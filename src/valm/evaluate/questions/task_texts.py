@@ -10,7 +10,13 @@ import numpy as np
 from valm.evaluate.questions.definitions import ChoiceTask, Task, TextTask
 from valm.ingest.text.tokens import TokenStream
 
-NO_STREAM = TokenStream(np.zeros(0, np.uint16), np.zeros(1, np.int64), np.zeros(0, np.uint8), [])
+NO_STREAM = TokenStream(
+    np.zeros(0, np.uint16),
+    np.zeros(1, np.int64),
+    np.zeros(0, np.uint8),
+    [],
+    np.zeros((2, 0), np.int64),
+)
 
 
 def has_own_texts(task: Task) -> bool:

@@ -51,7 +51,9 @@ class HeldOutText(TextTask):
                 continue  # a blank line, which is a document under ingest.text.documents: lines
             text = decode(np.asarray(test.tokens[start:end]).tolist())
             source = test.source_names[test.sources[number]]
-            yield Passage(str(number), text, NOTES if source == NOTES else "")
+            _, pictures = test.pictures_at(np.array([start]))
+            part = NOTES if source == NOTES else ""
+            yield Passage(str(number), text, part, pictures=tuple(pictures.tolist()))
 
 
 PLUGIN = HeldOutText()

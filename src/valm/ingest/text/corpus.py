@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from valm.config.ingest import Split
 from valm.core.seeding import unit_interval
 from valm.errors import ConfigError
+from valm.ingest.text.came_with import CameWith, folded, place_of
 from valm.ingest.text.documents import Document, line_blocks, read_text, text_source
 
 SPLITS = ("train", "valid", "test")
@@ -30,11 +31,6 @@ def split_of(key: str, split: Split) -> str:
     if place < split.valid_fraction:
         return "valid"
     return "test" if place < split.valid_fraction + split.test_fraction else "train"
-
-
-def folded(text: str) -> str:
-    """What makes two documents the same: their words, whatever their case and lines."""
-    return " ".join(text.lower().split())
 
 
 @dataclass(frozen=True)
@@ -51,6 +47,7 @@ class Corpus:
         characters: int32, characters of the folded text.
         unique: bool, False for a document that an earlier one equals.
         by_lines: Whether a "document" is a block of lines, each of which is a text to the model.
+        came_with: The pictures that its texts came with.
     """
 
     manifests: list[Path]
@@ -62,12 +59,13 @@ class Corpus:
     characters: NDArray[np.int32]
     unique: NDArray[np.bool_]
     by_lines: bool
+    came_with: CameWith
 
     def read(self, chosen: NDArray[np.bool_]) -> Iterator[tuple[int, str]]:
         """Yield number and text of the chosen documents."""
         number = 0
         for manifest in self.manifests:
-            for document in _documents(manifest, self.by_lines):
+            for document in _cut(read_text(manifest), self.by_lines):
                 if chosen[number]:
                     yield number, document.text
                 number += 1
@@ -89,12 +87,13 @@ def survey(manifests: Sequence[Path], split: Split, documents: str) -> Corpus:
         raise ConfigError("a study takes at most 256 text sources", where="ingest.text.sources")
     source, splits, draw = array("B"), array("B"), array("d")
     words, characters = array("i"), array("i")
+    came_with = CameWith(by_lines)
     for index, manifest in enumerate(manifests):
-        for document in _documents(manifest, by_lines):
+        for document in _cut(came_with.noting(read_text(manifest)), by_lines):
             text = folded(document.text)
             source.append(index)
             splits.append(SPLITS.index(split_of(document.group or text, split)))
-            draw.append(unit_interval(text, "draw"))
+            draw.append(place_of(text))
             words.append(text.count(" ") + 1)
             characters.append(len(text))
     drawn = np.array(draw)
@@ -110,6 +109,7 @@ def survey(manifests: Sequence[Path], split: Split, documents: str) -> Corpus:
         np.array(characters),
         unique,
         by_lines,
+        came_with,
     )
 
 
@@ -156,8 +156,7 @@ def draw_colour_notes(
     return chosen
 
 
-def _documents(manifest: Path, by_lines: bool) -> Iterator[Document]:
-    documents = read_text(manifest)
+def _cut(documents: Iterator[Document], by_lines: bool) -> Iterator[Document]:
     return line_blocks(documents) if by_lines else documents
 
 

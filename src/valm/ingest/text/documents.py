@@ -31,22 +31,29 @@ class Document(NamedTuple):
     Attributes:
         text: Lines joined by newlines.
         group: Name of the group; empty for a document that stands alone.
+        pictures: Ids of the pictures that it came with: whose caption it is, or whose pixels it tells of.
     """
 
     text: str
     group: str = ""
+    pictures: tuple[int, ...] = ()
 
 
 def read_text(manifest: Path) -> Iterator[Document]:
     """Yield the documents that ``write-text`` wrote, in order."""
     entry = read_manifest(manifest, KIND)
     source = entry.facts["source"]
-    texts = read_documents(manifest.with_name(f"{source}.txt.xz"))
-    groups = f"{source}.groups.txt.xz"
-    if groups not in entry.files:
-        return (Document(text) for text in texts)
-    names = read_documents(manifest.with_name(groups))
-    return (Document(text, group) for text, group in zip(texts, names, strict=True))
+    documents = (Document(text) for text in read_documents(manifest.with_name(f"{source}.txt.xz")))
+    if (groups := f"{source}.groups.txt.xz") in entry.files:
+        names = read_documents(manifest.with_name(groups))
+        documents = (each._replace(group=n) for each, n in zip(documents, names, strict=True))
+    if (pictures := f"{source}.pictures.txt.xz") in entry.files:
+        lists = read_documents(manifest.with_name(pictures))
+        documents = (
+            each._replace(pictures=tuple(map(int, ids.split())))
+            for each, ids in zip(documents, lists, strict=True)
+        )
+    return documents
 
 
 def line_blocks(documents: Iterable[Document]) -> Iterator[Document]:

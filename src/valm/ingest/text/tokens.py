@@ -7,7 +7,7 @@ encodes those that may be drawn into a scratch file, from which the shuffled str
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import islice
@@ -27,6 +27,7 @@ from valm.core.registry import did_you_mean
 from valm.core.seeding import numpy_generator
 from valm.core.side_by_side import side_by_side
 from valm.errors import ConfigError, InputError
+from valm.ingest.text.came_with import Pairs, between, folded, place_of
 from valm.ingest.text.corpus import (
     COLOUR_NOTES,
     SPLITS,
@@ -53,12 +54,15 @@ class TokenStream:
         documents: Where each document starts, and the end of the last, int64 [documents + 1].
         sources: Index into ``source_names`` of each document, uint8 [documents].
         source_names: Names of the text sources.
+        came_with: Pairs of a document, by its number, and a picture that it came with, memory-mapped,
+            int64 [2, pairs], sorted.
     """
 
     tokens: NDArray[Any]
     documents: NDArray[np.int64]
     sources: NDArray[np.uint8]
     source_names: list[str]
+    came_with: NDArray[np.int64]
 
     @classmethod
     def open(cls, manifest: Path, split: str) -> TokenStream:
@@ -84,7 +88,21 @@ class TokenStream:
             )
         # An empty file cannot be mapped.
         tokens = np.memmap(path, dtype, mode="r") if stated else np.zeros(0, dtype)
-        return cls(tokens, documents, sources, facts["sources"])
+        file = folder / f"{split}.came_with.npy"
+        came_with = np.load(file, mmap_mode="r", allow_pickle=False)
+        return cls(tokens, documents, sources, facts["sources"], came_with)
+
+    def pictures_at(self, positions: NDArray[np.int64]) -> Pairs:
+        """The pictures that the documents of some tokens came with: whose each is, and its id.
+
+        Args:
+            positions: Of the tokens, [tokens].
+        """
+        document = np.searchsorted(self.documents, positions, side="right") - 1
+        paired, picture = self.came_with
+        first, last = (np.searchsorted(paired, document, side) for side in ("left", "right"))
+        token, place = between(first, last)
+        return token, picture[place]
 
 
 @dataclass(frozen=True)
@@ -95,12 +113,15 @@ class Encoded:
         ids: Ids of all encoded documents, [tokens].
         start: Where each document of the corpus starts in ``ids``, int64 [documents].
         length: Its number of tokens, 0 if it was not encoded, int64 [documents].
+        lines: Of a block of lines, by its number, their places (``came_with``), float64 [lines]; if any
+            text came with pictures.
         end_of_text: The id that ends a document, or each line of a block.
     """
 
     ids: NDArray[Any]
     start: NDArray[np.int64]
     length: NDArray[np.int64]
+    lines: Mapping[int, NDArray[np.float64]]
     end_of_text: int
 
     def of(self, number: int) -> NDArray[Any]:
@@ -116,7 +137,7 @@ def write_tokens(
     output: Path,
     phrases: Sequence[Path] = (),
 ) -> None:
-    """Write ``{split}.bin``, ``{split}.documents.npy`` and ``{split}.sources.npy`` for each split.
+    """Write ``{split}.bin`` and ``{split}.{documents,sources,came_with}.npy`` for each split.
 
     Args:
         text: Manifests of the text sources, colour notes among them.
@@ -213,15 +234,20 @@ def _encode(
     length = np.zeros(len(candidates), np.int64)
     total = int(candidates.sum())
     digest = read_manifest(tokenizer).digest
-    encode = partial(_encoded_batch, tokenizer=tokenizer, digest=digest, by_lines=corpus.by_lines)
+    lines: dict[int, NDArray[np.float64]] = {}
+    by_lines, placed = corpus.by_lines, corpus.by_lines and bool(corpus.came_with)
+    encode = partial(
+        _encoded_batch, tokenizer=tokenizer, digest=digest, by_lines=by_lines, placed=placed
+    )
     batches = _batches(corpus.read(candidates))
     with scratch.open("wb") as file, Tracker("encoding text", total, "documents") as tracker:
-        for numbers, tokens, encoded in side_by_side(encode, batches, processes):
+        for numbers, tokens, encoded, places in side_by_side(encode, batches, processes):
             length[numbers] = tokens
+            lines.update(zip(numbers, places, strict=False))  # no places, or each one's
             file.write(encoded)
             tracker.advance(len(numbers))
     ids = np.memmap(scratch, dtype, mode="r") if total else np.zeros(0, dtype)
-    return Encoded(ids, np.cumsum(length) - length, length, vocabulary.end_of_text)
+    return Encoded(ids, np.cumsum(length) - length, length, lines, vocabulary.end_of_text)
 
 
 def _dtype_of(vocabulary: Tokenizer) -> np.dtype[Any]:
@@ -243,9 +269,9 @@ def _batches(documents: Iterator[tuple[int, str]]) -> Iterator[list[tuple[int, s
 
 
 def _encoded_batch(
-    batch: list[tuple[int, str]], tokenizer: Path, digest: str, by_lines: bool
-) -> tuple[list[int], list[int], bytes]:
-    """Numbers of the documents, their numbers of tokens, and the ids of all, each text ended."""
+    batch: list[tuple[int, str]], tokenizer: Path, digest: str, by_lines: bool, placed: bool
+) -> tuple[list[int], list[int], bytes, list[NDArray[np.float64]]]:
+    """Numbers of the documents, of their tokens, and the ids of all, each text ended; places of texts."""
     vocabulary = _loaded(tokenizer, digest)
     end, dtype = [vocabulary.end_of_text], _dtype_of(vocabulary)
     texts = [text.split("\n") if by_lines else [text] for _, text in batch]
@@ -257,7 +283,8 @@ def _encoded_batch(
             ids.extend(own)
             ids.extend(end)
         tokens.append(len(ids) - before)
-    return [number for number, _ in batch], tokens, np.asarray(ids).astype(dtype).tobytes()
+    places = [np.array([place_of(folded(t)) for t in part]) for part in texts] if placed else []
+    return [number for number, _ in batch], tokens, np.asarray(ids).astype(dtype).tobytes(), places
 
 
 @cache
@@ -281,10 +308,23 @@ def _write_split(
             ends.frombytes(own.astype(np.int64).tobytes())
             texts[place] = len(own)
             written += len(ids)
-    documents, sources = folder / f"{split}.documents.npy", folder / f"{split}.sources.npy"
-    write_array(documents, np.array(ends, np.int64))
-    write_array(sources, np.repeat(corpus.source[order], texts))
-    return [stream, documents, sources]
+    columns: dict[str, NDArray[Any]] = {
+        "documents": np.array(ends, np.int64),
+        "sources": np.repeat(corpus.source[order], texts),
+        "came_with": _came_with(corpus, encoded, order),
+    }
+    files = [folder / f"{split}.{name}.npy" for name in columns]
+    for path, column in zip(files, columns.values(), strict=True):
+        write_array(path, column)
+    return [stream, *files]
+
+
+def _came_with(corpus: Corpus, encoded: Encoded, order: NDArray[np.intp]) -> NDArray[np.int64]:
+    """Pairs of a text of a split and a picture that it came with, [2, pairs]."""
+    if not corpus.came_with:
+        return np.empty((2, 0), np.int64)
+    places = [encoded.lines[number] for number in order] if corpus.by_lines else []
+    return corpus.came_with.of(np.concatenate(places) if places else corpus.draw[order])
 
 
 def _counts(corpus: Corpus, encoded: Encoded, members: NDArray[np.intp]) -> dict[str, Any]:

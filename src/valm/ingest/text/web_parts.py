@@ -17,8 +17,8 @@ from valm.core.atomic import write_array, write_json
 from valm.core.seeding import unit_interval
 from valm.errors import InputError
 from valm.ingest.text.blocks import text_blocks
+from valm.ingest.text.came_with import folded
 from valm.ingest.text.cleaning import clean_text
-from valm.ingest.text.corpus import folded
 from valm.ingest.text.documents import LINES_PER_BLOCK, MAXIMUM_DOCUMENT_BYTES, document_writer
 from valm.ingest.text.filters import Filters, why_left_out
 from valm.ingest.text.repeated_texts import exact_signature, near_signature

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,9 @@ from valm.ingest.text_sources import TextSource as Plugin
 def write_text(
     job: Job, *, source: str, raw: Sequence[Path], pictures: Path | None, output: Path
 ) -> None:
-    """Write ``NAME.txt.xz`` and, if the documents have groups, ``NAME.groups.txt.xz``.
+    """Write ``NAME.txt.xz`` and, if the documents have groups or came with pictures, those.
+
+    ``NAME.groups.txt.xz`` and ``NAME.pictures.txt.xz`` have a line for each document.
 
     Args:
         source: Name of the text source.
@@ -40,14 +42,15 @@ def write_text(
     parents = [*raw, *([pictures] if pictures else [])]
     given = job.value("ingest.text.params", dict[str, dict[str, Any]]).get(source, {})
     params = source_params(plugin.params, given, f"ingest.text.params.{source}")
-    target, groups = (
-        output.with_name(f"{source}.txt.xz"),
-        output.with_name(f"{source}.groups.txt.xz"),
-    )
+    files_of = {"text": output.with_name(f"{source}.txt.xz")}
+    if plugin.grouped:
+        files_of["groups"] = output.with_name(f"{source}.groups.txt.xz")
+    if plugin.pictured:
+        files_of["pictures"] = output.with_name(f"{source}.pictures.txt.xz")
     with ExitStack() as held:
         work = held.enter_context(job.work(parents)) if plugin.cleans_itself else None
         inputs = TextInputs(files, pictures, job.seed, params, work, job.threads)
-        written = _write_documents(plugin, inputs, target, groups)
+        written = _write_documents(plugin, inputs, files_of)
         if not written["documents"]:
             raise SourceError(
                 f"the text source {source!r} gave no document",
@@ -58,7 +61,7 @@ def write_text(
             output,
             kind=KIND,
             rows=written.pop("documents"),
-            files=[target, groups] if plugin.grouped else [target],
+            files=files_of.values(),
             parents=parents,
             facts={"source": source} | written | {"licences": licences} | inputs.facts,
         )
@@ -68,22 +71,23 @@ def write_text(
 
 
 def _write_documents(
-    plugin: Plugin, inputs: TextInputs, target: Path, groups: Path
+    plugin: Plugin, inputs: TextInputs, files: Mapping[str, Path]
 ) -> dict[str, int]:
-    """Write a source's documents, and their groups if they have any; returns what was counted."""
+    """Write a source's documents and what each has beside its text; returns what was counted."""
     counts = {"documents": 0, "words": 0, "characters": 0}
     with ExitStack() as stack:
-        write = stack.enter_context(document_writer(target))
-        write_group = stack.enter_context(document_writer(groups)) if plugin.grouped else None
+        write = {part: stack.enter_context(document_writer(file)) for part, file in files.items()}
         for document in plugin.documents(inputs):
             text = document.text
             if not plugin.cleans_itself:
                 text = clean_text(text, plugin.third_party)
             if not text:
                 continue
-            write(text)
-            if write_group is not None:
-                write_group(document.group)
+            write["text"](text)
+            if plugin.grouped:
+                write["groups"](document.group)
+            if plugin.pictured:
+                write["pictures"](" ".join(map(str, document.pictures)))
             counts["documents"] += 1
             counts["words"] += len(text.split())
             counts["characters"] += len(text)

@@ -59,6 +59,7 @@ class TextSource:
         raw: Names in ``config/sources.lock.yaml`` of the raw files that it reads.
         needs_pictures: Whether it reads the picture list.
         grouped: Whether its documents have groups; then every one has.
+        pictured: Whether its documents came with pictures; then every one did.
         third_party: Whether encoding faults are to be expected and mended.
         params: Model of the parameters in ``ingest.text.params``, ``files`` among them if it reads
             files that the study names.
@@ -70,6 +71,7 @@ class TextSource:
     raw: tuple[str, ...] = ()
     needs_pictures: bool = False
     grouped: bool = False
+    pictured: bool = False
     third_party: bool = True
     params: type[Settings] = NoParams
     cleans_itself: bool = False

@@ -92,40 +92,48 @@ def shown_colours(shares: NDArray[np.float64]) -> Shown | None:
     return Shown(COLOURS[first], COLOURS[second] if shares[second] >= SECOND_COLOUR_SHARE else None)
 
 
-def notes_of(name: str, pictures: list[Shown], generator: np.random.Generator) -> Iterator[str]:
+def notes_of(
+    name: str, pictures: list[Shown], generator: np.random.Generator
+) -> Iterator[tuple[str, int]]:
     """The notes of all pictures of one name: each frame once, the pictures taking turns.
 
     So each name has the same weight, and its colours the weights that its pictures give them.
+
+    Yields:
+        A note, and the place of its picture among those of the name.
     """
     frames = PLURAL_FRAMES if is_plural(name.split()[-1]) else (*SINGULAR_FRAMES, *PLURAL_FRAMES)
     many = name if is_plural(name.split()[-1]) else plural(name)
     forms = list(product(frames, COLOURS_NAMED))
     for turn, form in enumerate(generator.permutation(len(forms))):
         frame, colours_named = forms[form]
-        shown = pictures[turn % len(pictures)]
+        place = turn % len(pictures)
+        shown = pictures[place]
         if colours_named == 1:
             colours = shown.first
         elif shown.second is not None:
             colours = f"{shown.first} and {shown.second}"
         else:
             continue
-        yield frame.format(name=name, a_name=with_article(name), names=many, colours=colours)
+        note = frame.format(name=name, a_name=with_article(name), names=many, colours=colours)
+        yield note, place
 
 
 def documents(inputs: TextInputs) -> Iterator[Document]:
-    """One document a note; those of one name are a group."""
+    """One document a note, which came with the picture it tells of; those of one name are a group."""
     table = read_picture_list(inputs.picture_list).select(["id", "name"])
     names = dict(zip(*table.to_pydict().values(), strict=True))
-    pictures: dict[str, list[Shown]] = defaultdict(list)
+    pictures: dict[str, dict[int, Shown]] = defaultdict(dict)
     for number, image in iterate_transparent_pictures(inputs.picture_list):
         if is_noted(names[number]):
             shown = shown_colours(colour_histogram(image))
             if shown is not None:
-                pictures[names[number]].append(shown)
+                pictures[names[number]][number] = shown
     for name in sorted(pictures):
         generator = numpy_generator(inputs.seed, "colour_notes", name)
-        for note in notes_of(name, pictures[name], generator):
-            yield Document(note, group=name)
+        ids = list(pictures[name])
+        for note, place in notes_of(name, list(pictures[name].values()), generator):
+            yield Document(note, group=name, pictures=(ids[place],))
 
 
-PLUGIN = TextSource(documents, needs_pictures=True, grouped=True, third_party=False)
+PLUGIN = TextSource(documents, needs_pictures=True, grouped=True, pictured=True, third_party=False)
