@@ -16,7 +16,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .PHONY: help study test test-all test-browser environment download-environment lock pins docs clean
 
 help:
-	@echo "make study        the default study, from raw packages to results/report/report.html (CORES=all)"
+	@echo "make study        the default study, from raw packages to results/report/index.html (CORES=all)"
 	@echo "make test         what must hold before a change lands"
 	@echo "make test-all     the slow matrices of the workflow too: reruns by key, kills, moments"
 	@echo "make test-browser the viewer in a real Chromium, which is installed where apt and the right to are there"

@@ -3,8 +3,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-report=results/report/report
-[ -f "$report.manifest.json" ] || valm doctor
+report=results/report
+[ -f "$report/report.manifest.json" ] || valm doctor
 python workflow/release_lock.py
 snakemake --cores "${CORES:-all}" --quiet host reason
 
@@ -13,4 +13,4 @@ if git rev-parse --git-dir > /dev/null 2>&1 && ! dvc status --quiet; then
     dvc add --quiet data
     dvc commit --quiet --force
 fi
-echo "the report: $PWD/$report.html"
+echo "the report: $PWD/$report/index.html"

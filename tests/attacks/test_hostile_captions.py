@@ -54,7 +54,7 @@ def test_page_with_a_hostile_caption_runs_and_loads_nothing(tmp_path: Path) -> N
     output = tmp_path / "report" / "report.manifest.json"
     job = Job("write-report", {"study": HOSTILE}, "code")
     write_report(job, results=tmp_path, notebooks=[tmp_path / HOSTILE.split("/")[0]], output=output)
-    html = (tmp_path / "report/report.html").read_text(encoding="utf-8")
+    html = (tmp_path / "report/index.html").read_text(encoding="utf-8")
     assert "&lt;script&gt;alert(" in html
     assert suspicious(html) == []
     assert "@import" not in html

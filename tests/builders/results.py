@@ -297,6 +297,7 @@ def _evaluate(root: Path, story: Story) -> None:
         file = root / "evaluate" / "predictions" / model / "colour.parquet"
         file.parent.mkdir(parents=True)
         answers(story, model).write_parquet(file)
+        _manifest(root, f"evaluate/predictions/{model}/colour", "predictions", 9, [file], {})
     _sights(root)
     _manifest(
         root,

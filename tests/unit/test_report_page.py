@@ -1,6 +1,8 @@
 """The page: whole, linked, small, the same bytes again; and honest where a study has nothing."""
 
 import re
+import subprocess
+from html import unescape
 from pathlib import Path
 
 import polars as pl
@@ -10,22 +12,24 @@ from builders.scores import MODELS, Story
 
 from valm.core.job import Job
 from valm.core.manifest import verify_files
+from valm.report import provenance
 from valm.report.answers import counted_answers
 from valm.report.describe import describe
 from valm.report.figures.curves import smoothed
+from valm.report.links import linked, resolved
 from valm.report.pages.report import write_report
 from valm.report.pages.shell import TITLES
 from valm.report.results import Results
 from valm.report.tables.costs import model_costs, rule_costs, training_costs
 
-JOB = Job("write-report", {"study": "small"}, "code")
+JOB = Job("write-report", {"study": "another"}, "code")
 
 
 def write(results: Path) -> str:
     notebooks = [results / "report/notebooks" / f"{name}.ipynb" for name in TITLES]
     output = results / "report" / "report.manifest.json"
     write_report(JOB, results=results, notebooks=notebooks, output=output)
-    return (output.parent / "report.html").read_text(encoding="utf-8")
+    return (output.parent / "index.html").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +57,7 @@ def test_page_is_whole_and_its_contents_lead_somewhere(results: Path, html: str)
     assert len(html) < 8_000_000
     names = set(verify_files(results / "report/report.manifest.json").files)
     assert {
-        "report.html",
+        "index.html",
         "tables/results.csv",
         "figures/differences.svg",
         "figures/losses.svg",
@@ -64,17 +68,76 @@ def test_page_is_whole_and_its_contents_lead_somewhere(results: Path, html: str)
     assert set(losses["model"]) == set(MODELS)
 
 
-def test_every_table_and_figure_leads_to_its_numbers_and_they_to_their_manifests(
+def test_every_table_and_figure_leads_to_its_files(results: Path, html: str) -> None:
+    files = set(re.findall(r'href="((?:tables|figures)/[^"]+)"', html))
+    assert {"tables/paper_table_2.csv", "figures/counterfactual.svg"} <= files
+    assert "make study" not in html and "config/studies/another.yaml" in html
+    assert "models.variants" in html
+
+
+@pytest.mark.parametrize("name", ["index.html", "artifacts.html", "data_card.html"])
+def test_every_link_leads_to_a_file_and_to_a_place_in_it(
+    results: Path, html: str, name: str
+) -> None:
+    page = results / "report" / name
+    links = set(re.findall(r'(?:href|src)="([^"]*)"', page.read_text(encoding="utf-8")))
+    links -= {link for link in links if re.match(r"notebooks/|data:", link)}  # other verbs' pages
+    assert len(links) > 10
+    for link in links:
+        path, _, anchor = unescape(link).partition("#")
+        target = page.parent / path if path else page
+        assert target.is_file(), link
+        assert not anchor or f'id="{anchor}"' in target.read_text(encoding="utf-8"), link
+
+
+def test_every_number_of_ours_in_a_table_leads_to_what_made_it(html: str) -> None:
+    cells = re.findall(r'<td headers="([^"]*)" class="gt_row gt_right">(.*?)</td>', html, re.DOTALL)
+    unlinked = [of for of, cell in cells if re.search(r"\d", cell) and "<a " not in cell]
+    assert len(cells) > 500
+    assert [of for of in unlinked if "published" not in of.lower()] == []
+    rows = [r for r in html.split("<tr") if ">VaLM, pictures permuted" in r]
+    assert 'href="artifacts.html#evaluate/predictions/valm/colour"' in rows[0]
+
+
+def test_an_artifact_s_entry_holds_manifest_files_settings_and_ancestry(
     results: Path, html: str
 ) -> None:
-    folder = results / "report"
-    files = re.findall(r'href="((?:tables|figures)/[^"]+)"', html)
-    assert "tables/paper_table_2.csv" in files and "figures/counterfactual.svg" in files
-    assert all((folder / path).is_file() for path in files)
-    manifests = re.findall(r'href="(\.\./[^"]+\.manifest\.json)"', html)
-    assert "../evaluate/scores.manifest.json" in manifests
-    assert all((folder / path).resolve().is_file() for path in manifests)
-    assert "make study" in html and "models.variants" in html
+    page = (results / "report/artifacts.html").read_text(encoding="utf-8")
+    entry = page[page.index('id="train/valm/seed1/model"') :]
+    entry = entry[: entry.index("</section>")]
+    for link in ("model.manifest.json", "model.safetensors", "metrics.jsonl"):
+        assert f'href="../train/valm/seed1/{link}"' in entry
+    assert 'href="#retrieve/neighbours/fixed/train"' in entry
+    assert (
+        "models.variants" in entry
+        and verify_files(results / "train/valm/seed1/model.manifest.json").digest in entry
+    )
+    used = page[page.index('id="retrieve/neighbours/fixed/train"') :]
+    assert 'href="#train/valm/seed1/model"' in used[: used.index("</section>")]
+
+
+def test_a_number_whose_artifact_is_gone_leads_to_its_folder_or_nowhere() -> None:
+    number = linked("7", "evaluate/predictions/bert/colour")
+    assert resolved(number, {"evaluate/predictions"}) == linked("7", "evaluate/predictions")
+    assert resolved(number, {"train"}) == "7"
+
+
+def test_the_page_names_the_commit_and_what_was_changed_since(tmp_path: Path) -> None:
+    def git(*arguments: str) -> None:
+        who = ["-c", "user.name=a", "-c", "user.email=a@localhost"]
+        subprocess.run(["git", "-C", str(tmp_path), *who, *arguments], check=True)
+
+    assert "not in a git repository" in write(tmp_path / "results")
+    (tmp_path / "config.yaml").write_text("seed: 1\n", encoding="utf-8")
+    git("init", "-q")
+    git("add", "config.yaml")
+    git("commit", "-qm", "one")
+    known = provenance.checkout(tmp_path)
+    assert known is not None and len(known.commit) == 40 and known.changed == ()
+    assert f"commit {known.commit[:7]}</a>" in write(tmp_path / "results")
+    (tmp_path / "config.yaml").write_text("seed: 2\n", encoding="utf-8")
+    html = write(tmp_path / "results")
+    assert f"commit {known.commit[:7]} and changes" in html and "config.yaml" in html
 
 
 def test_page_has_the_same_bytes_again(results: Path, html: str) -> None:

@@ -35,7 +35,7 @@ def test_every_rule_runs_and_the_report_is_there(first_run: tuple[Checkout, Run]
     assert set(jobs(run.stdout)) == {
         name.replace("-", "_") for name in VERBS if name not in ON_REQUEST
     }
-    page = (checkout.results / "report/report.html").read_text(encoding="utf-8")
+    page = (checkout.results / "report/index.html").read_text(encoding="utf-8")
     assert "shape" in page
     for name in ("fetch_source", "train_model", "write_report"):
         assert list((checkout.results / "benchmarks").rglob(f"{name}*"))

@@ -92,7 +92,7 @@ rule write_report:
     output:
         manifest="<results>/report/report.manifest.json",
         page=report(
-            "<results>/report/report.html",
+            "<results>/report/index.html",
             caption="../report/page.rst",
             category="The study's report",
         ),

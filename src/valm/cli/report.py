@@ -50,7 +50,7 @@ def write_report(
     notebooks: Annotated[
         list[Path], typer.Option(help="Executed notebooks, which the page links to.")
     ],
-    output: Annotated[Path, typer.Option(help="Manifest to write, beside report.html.")],
+    output: Annotated[Path, typer.Option(help="Manifest to write, beside index.html.")],
 ) -> None:
     """Write the one page, with its tables as CSV and its figures as SVG beside it."""
     from valm.report.pages.report import write_report as run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import polars as pl
 from valm.core.manifest import Manifest, read_manifest
 from valm.export.ancestry import SUFFIX, Ancestry
 from valm.report.figures.style import metric_label, model_label, task_label
+from valm.report.tables.markdown import markdown_table
 from valm.report.words.numbers import NOTHING, number, score, with_interval
 
 FRONT = """\
@@ -83,7 +84,7 @@ def model_card(
     if has_retriever:
         pictures = ancestry.manifests("index").values()
         parts.append(RETRIEVER.format(pictures=number(next(iter(pictures)).rows)))
-    parts += ["## The model", _table(("", ""), _facts(manifest, info))]
+    parts += ["## The model", markdown_table(("", ""), _facts(manifest, info))]
     parts += ["## Data", *_data(ancestry), "## Scores", *_scores(manifest, info, results)]
     parts += ["## Provenance", *_provenance(ancestry)]
     return FRONT.format(tag="visual" if reads else "text") + "\n" + "\n\n".join(parts) + "\n"
@@ -111,7 +112,7 @@ def _data(ancestry: Ancestry) -> Iterator[str]:
         return
     names = ("holds", "origin", "licence")
     yield "The raw sources of the model and, where it reads pictures, of its pictures:"
-    yield _table(
+    yield markdown_table(
         ("source", *names),
         ((p.name.removesuffix(SUFFIX), *(m.facts.get(n) for n in names)) for p, m in sources),
     )
@@ -120,7 +121,7 @@ def _data(ancestry: Ancestry) -> Iterator[str]:
         if by_source := split.get("by_source"):
             yield f"Training text, {number(split['tokens'])} tokens:"
             rows = by_source.items()
-            yield _table(
+            yield markdown_table(
                 ("text", "documents", "tokens"),
                 ((name, number(s["documents"]), number(s["tokens"])) for name, s in rows),
             )
@@ -145,7 +146,7 @@ def _scores(manifest: Manifest, info: Mapping[str, Any], results: Path) -> Itera
         f"Of this seed, with intervals as the study configures them; accuracies in percent. *legacy* is the metric of"
         f" the official code with its quirks, *corrected* is ours. `{path.name}`: {read_manifest(path).digest}."
     )
-    yield _table(
+    yield markdown_table(
         (
             "task",
             "metric",
@@ -186,17 +187,6 @@ def _provenance(ancestry: Ancestry) -> Iterator[str]:
         (name.removesuffix(SUFFIX), NOTHING, NOTHING, digest, NOTHING, NOTHING)
         for name, digest in ancestry.missing.items()
     ]
-    yield _table(("artifact", "kind", "made by", "digest", "settings", "code"), rows + missing)
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A Markdown table; nothing in a cell is read as markup."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
-
-
-def _cell(value: Any) -> str:
-    text = NOTHING if value is None else " ".join(str(value).split())
-    for sign, escaped in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|")):
-        text = text.replace(sign, escaped)
-    return text
+    yield markdown_table(
+        ("artifact", "kind", "made by", "digest", "settings", "code"), rows + missing
+    )

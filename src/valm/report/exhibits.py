@@ -10,6 +10,8 @@ from html import escape
 
 import polars as pl
 
+from valm.report.links import without_links
+
 
 @dataclass(frozen=True)
 class Passage:
@@ -23,15 +25,24 @@ class Passage:
 
 @dataclass(frozen=True)
 class Table:
-    """A table as HTML and as LaTeX, and the frame of plain numbers behind it, which becomes a CSV file."""
+    """A table in three notations, and the frame of plain numbers behind it, which becomes a CSV file.
+
+    In ``html`` a number is a link to the artifact that made it (``valm.report.links``).
+    """
 
     name: str
     caption: str
     html: str = field(repr=False)
     frame: pl.DataFrame = field(repr=False)
     latex: str = field(repr=False)
+    markdown: str = field(repr=False)
 
     def _repr_html_(self) -> str:
+        return _framed("table", self.name, without_links(self.html), self.caption)
+
+    @property
+    def linked_html(self) -> str:
+        """What a notebook shows, with the links, which lead from the report's folder only."""
         return _framed("table", self.name, self.html, self.caption)
 
 

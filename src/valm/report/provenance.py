@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import platform
+import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import polars as pl
 
@@ -14,7 +17,41 @@ PACKAGES = (
     "valm", "torch", "torchvision", "timm", "open_clip_torch", "faiss-cpu", "transformers", "tokenizers",
     "pytorch-lightning", "numpy", "pyarrow", "polars", "scipy", "snakemake",
 )  # fmt: skip
+GIT_SECONDS = 60
 SOURCE_FACTS = ("holds", "origin", "licence", "bytes", "available", "reason")
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """The state of the git repository that a folder lies in.
+
+    Attributes:
+        commit: The commit that is checked out.
+        changed: Tracked files that differ from it, relative to the repository.
+    """
+
+    commit: str
+    changed: tuple[str, ...]
+
+
+def checkout(folder: Path) -> Checkout | None:
+    """The repository around a folder; None if there is none, or no git."""
+    commit = _git(folder, "rev-parse", "HEAD")
+    changed = _git(folder, "diff", "--name-only", "-z", "HEAD")
+    if commit is None or changed is None:
+        return None
+    return Checkout(commit.strip(), tuple(filter(None, changed.split("\0"))))
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        run = subprocess.run(
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True, text=True, errors="replace", timeout=GIT_SECONDS, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return run.stdout
 
 
 def sources(manifests: Mapping[str, Manifest]) -> pl.DataFrame:

@@ -16,6 +16,7 @@ from valm.ingest.probes import COLOURS
 from valm.report.exhibits import Exhibit, missing
 from valm.report.figures.curves import colour_bars, encoder_curves
 from valm.report.figures.style import readable
+from valm.report.links import ENCODER
 from valm.report.results import Results
 from valm.report.tables.layout import as_text, table
 from valm.report.words.numbers import number, percent
@@ -36,7 +37,9 @@ def encoder(results: str | Path) -> Exhibit:
     ]
     caption = "The encoder. Keys are what is searched, values are what the language model reads."
     labels = {"fact": "Fact", "value": "Value"}
-    return table("encoder", caption, pl.DataFrame(rows), labels=labels, right=("value",))
+    return table(
+        "encoder", caption, pl.DataFrame(rows), labels=labels, right=("value",), made_by=ENCODER
+    )
 
 
 def training_curves(results: str | Path) -> Exhibit:
@@ -62,7 +65,9 @@ def precision(results: str | Path) -> Exhibit:
     labels = {"tokens_since": "Tokens since the name", "precision": "Right pictures, %"}
     shown = as_text(frame, tokens_since=str, precision=percent)
     right = ("tokens_since", "precision")
-    return table("encoder_precision", caption, shown, data=frame, labels=labels, right=right)
+    return table(
+        "encoder_precision", caption, shown, data=frame, labels=labels, right=right, made_by=ENCODER
+    )
 
 
 def picture_colours(results: str | Path) -> Exhibit:

@@ -160,7 +160,15 @@ def leakage(results: str | Path) -> Exhibit:
     }  # fmt: skip
     shown = as_text(frame, task=str, items=str, captions=str, texts=str)
     right = ("items", "captions", "texts")
-    return table("leakage", caption, shown, data=frame, labels=labels, right=right)
+    return table(
+        "leakage",
+        caption,
+        shown,
+        data=frame,
+        labels=labels,
+        right=right,
+        made_by="evaluate/leakage",
+    )
 
 
 def _shown_pictures(study: Results, seen: Mapping[str, Any]) -> dict[int, Image.Image]:

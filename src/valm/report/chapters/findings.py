@@ -16,8 +16,9 @@ from valm.report.chapters.ingest import COLOUR_NOTES
 from valm.report.exhibits import Exhibit, Passage, missing, paragraphs
 from valm.report.figures.findings import calibration, confusion, differences
 from valm.report.figures.style import model_label, readable
+from valm.report.links import BENCHMARKS, SCORES, linked
 from valm.report.pages.side_by_side import configuration_of
-from valm.report.results import SUFFIX, Results
+from valm.report.results import Results
 from valm.report.sweeps import model_aspects
 from valm.report.tables import paper as paper_tables
 from valm.report.tables.costs import PHASES, model_costs, rule_costs
@@ -38,15 +39,6 @@ from valm.report.words.findings import Findings, findings
 from valm.report.words.numbers import duration, interval, number, size, with_interval
 
 MIB = 1 << 20
-NUMBERS_FROM = {
-    "evaluate/scores": "scores, intervals, tests, and answers prompt by prompt (scores.parquet, comparisons.parquet, metrics.json)",
-    "evaluate/sights": "attention and exchanged pictures of single prompts (sights.json)",
-    "retrieve/recall": "recall, bytes and speed of the indices (recall.json)",
-    "retrieve/prompts": "the pictures that prompts retrieve (prompts.json)",
-    "embed/encoder/encoder": "the encoder, its losses and its precision",
-    "ingest/tokens/tokens": "the text in tokens, by source",
-    "ingest/pictures/list": "the image base",
-}
 PROBE = "colour"
 
 
@@ -75,7 +67,7 @@ def verdicts(results: str | Path) -> Exhibit:
     words = {Verdict.GAIN: "gain", Verdict.LOSS: "loss", Verdict.OPEN: "open"}
     items = "".join(
         f'<li class="{words[c.verdict]}"><span class="against">against {escape(model_label(*c.second))}</span>'
-        f'<span class="difference">{with_interval(c.difference, None, None, c.unit, sign=True)}</span>'
+        f'<span class="difference">{linked(with_interval(c.difference, None, None, c.unit, sign=True), SCORES)}</span>'
         f'<span class="interval">{interval(c.low, c.high, c.unit, sign=True)} points</span>'
         f'<span class="word">{c.verdict.value}</span></li>'
         for c in key
@@ -162,7 +154,10 @@ def costs(results: str | Path) -> Exhibit:
         "peak": "Peak memory",
     }  # fmt: skip
     right = tuple(name for name in labels if name != "rule")
-    return table("costs", caption, shown, data=frame, labels=labels, group="phase", right=right)
+    made_by = [f"{BENCHMARKS}/{rule}" for rule in frame["rule"]]
+    return table(
+        "costs", caption, shown, data=frame, labels=labels, group="phase", right=right, made_by=made_by
+    )  # fmt: skip
 
 
 def models(results: str | Path) -> Exhibit:
@@ -179,6 +174,7 @@ def models(results: str | Path) -> Exhibit:
         data=frame,
         labels=labels,
         right=("parameters",),
+        made_by=[f"train/{model}" for model in frame["model"]],
     )
 
 
@@ -195,26 +191,10 @@ def artifacts(results: str | Path) -> Exhibit:
         "artifact": "Artifact", "kind": "Kind", "rows": "Rows", "bytes": "Size", "config": "Config",
         "code": "Code", "digest": "Manifest",
     }  # fmt: skip
-    return table("artifacts", caption, shown, data=frame, labels=labels, right=("rows", "bytes"))
-
-
-def made_from(results: str | Path) -> Exhibit:
-    """Where the page's numbers lie, each with the manifest that says what made it; and how to make them again."""
-    study = Results(Path(results))
-    links = "".join(
-        f'<li><a href="../{escape(name)}{SUFFIX}">{escape(name)}</a>: {escape(what)}</li>'
-        for name, what in NUMBERS_FROM.items()
-        if study.manifest(*name.split("/"))
-    )
-    if not links:
-        return missing("manifests")
-    return Passage(
-        "<p>Every number of this page comes from one of these artifacts. Its manifest states the settings and the code that it was"
-        " made with, the digests of all that it was made from, and the sha256 of its files, which lie beside it.</p>"
-        f"<ul>{links}</ul><p>To make everything again, in a clone of the repository: <code>make study</code>, or for another study"
-        " <code>snakemake --cores all --configfile config/studies/NAME.yaml</code>. To check what lies here:"
-        " <code>valm verify</code>.</p>"
-    )
+    return table(
+        "artifacts", caption, shown, data=frame, labels=labels, right=("rows", "bytes"),
+        made_by=frame["artifact"].to_list(),
+    )  # fmt: skip
 
 
 def configuration(results: str | Path) -> Exhibit:

@@ -42,7 +42,10 @@ def sources(results: str | Path) -> Exhibit:
         "source": "Source", "holds": "Holds", "origin": "From", "licence": "Licence", "bytes": "Size",
         "status": "Status",
     }  # fmt: skip
-    return table("sources", caption, shown, data=frame, labels=labels, right=("bytes",))
+    made_by = [f"ingest/sources/{source}" for source in frame["source"]]
+    return table(
+        "sources", caption, shown, data=frame, labels=labels, right=("bytes",), made_by=made_by
+    )
 
 
 def pictures(results: str | Path) -> Exhibit:
@@ -78,7 +81,10 @@ def pictures(results: str | Path) -> Exhibit:
         "kept": "Kept", "licence": "Licence",
     }  # fmt: skip
     right = ("written", "rejected", "duplicates", "kept")
-    return table("pictures", caption, shown, data=frame, labels=labels, right=right)
+    made_by = [f"ingest/pictures/{source}/pictures" for source in frame["source"]]
+    return table(
+        "pictures", caption, shown, data=frame, labels=labels, right=right, made_by=made_by
+    )
 
 
 def picture_examples(results: str | Path, count: int = 40) -> Exhibit:
@@ -124,7 +130,9 @@ def web(results: str | Path) -> Exhibit:
         " what the training text has in common with the evaluation sets."
     )
     labels = {"source": "Source", "outcome": "Outcome", "count": "Count", "share": "Share, %"}
-    return table("web", caption, shown, data=frame, labels=labels, right=("count", "share"))
+    return table(
+        "web", caption, shown, data=frame, labels=labels, right=("count", "share"), made_by="ingest"
+    )
 
 
 def text(results: str | Path) -> Exhibit:
@@ -161,8 +169,9 @@ def text(results: str | Path) -> Exhibit:
         "source": "Source", "documents": "Documents", "tokens": "Tokens", "share": "Share, %", "licence": "Licence",
     }  # fmt: skip
     return table(
-        "text", caption, shown, data=frame, labels=labels, right=("documents", "tokens", "share")
-    )
+        "text", caption, shown, data=frame, labels=labels, right=("documents", "tokens", "share"),
+        made_by="ingest/tokens/tokens",
+    )  # fmt: skip
 
 
 def text_examples(results: str | Path, count: int = 2) -> Exhibit:

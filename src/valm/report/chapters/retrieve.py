@@ -59,6 +59,7 @@ def recall(results: str | Path) -> Exhibit:
         labels=labels,
         spanners={"Recall, %": shares},
         right=right,
+        made_by="retrieve/recall",
     )
 
 

@@ -48,7 +48,10 @@ def final_losses(results: str | Path) -> Exhibit:
         "held_out_loss": "Held-out loss", "tokens_per_second": "Tokens a second",
     }  # fmt: skip
     right = ("seed", "tokens", "training_loss", "held_out_loss", "tokens_per_second")
-    return table("final_losses", caption, shown, data=frame, labels=labels, right=right)
+    made_by = [f"train/{row['model']}/seed{row['seed']}/model" for row in frame.to_dicts()]
+    return table(
+        "final_losses", caption, shown, data=frame, labels=labels, right=right, made_by=made_by
+    )
 
 
 def speed(results: str | Path) -> Exhibit:
@@ -72,7 +75,10 @@ def speed(results: str | Path) -> Exhibit:
         "relative_with_search": "Time with search",
     }  # fmt: skip
     right = tuple(labels)[1:]
-    return table("training_cost", caption, shown, data=frame, labels=labels, right=right)
+    made_by = [f"train/{model}" for model in frame["model"]]
+    return table(
+        "training_cost", caption, shown, data=frame, labels=labels, right=right, made_by=made_by
+    )
 
 
 def _times(multiple: float | None) -> str:

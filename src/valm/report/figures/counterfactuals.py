@@ -99,7 +99,10 @@ def counterfactual_table(
         "moved": "Moved, %",
     }  # fmt: skip
     right = ("share", "moved")
-    return table(name, caption, shown, data=frame, labels=labels, group="prompt", right=right)
+    return table(
+        name, caption, shown, data=frame, labels=labels, group="prompt", right=right,
+        made_by="evaluate/sights",
+    )  # fmt: skip
 
 
 def counterfactual_figure(

@@ -17,6 +17,7 @@ from valm.report.figures.style import (
     model_label,
     task_label,
 )
+from valm.report.links import answers_of
 from valm.report.sweeps import Sweep
 from valm.report.tables.layout import table
 from valm.report.words.comparisons import POOLED
@@ -113,4 +114,5 @@ def sweep_table(scores: pl.DataFrame, sweep: Sweep) -> Table:
     shown = pl.DataFrame(list(rows.values()), schema=dict.fromkeys(labels, pl.String))
     caption = f"Corrected scores by {sweep.label}, pooled over prompts and seeds, with intervals over items."
     name = f"sweep_{sweep.aspect}"
-    return table(name, caption, shown, data=scores, labels=labels, right=tasks)
+    made_by = {task: [answers_of(model, task) for model in rows] for task in tasks}
+    return table(name, caption, shown, data=scores, labels=labels, right=tasks, made_by=made_by)

@@ -32,5 +32,5 @@ def notebook_page(executed: nbformat.NotebookNode, name: str) -> str:
     )
     body, _ = exporter.from_notebook_node(executed)
     contents = {f"{other}.html": label for other, label in TITLES.items()}
-    links = {"../report.html": "The report"} | contents
+    links = {"../index.html": "The report"} | contents
     return page(TITLES.get(name, name), links, body, current=f"{name}.html")

@@ -1,4 +1,7 @@
-"""``write-report``: one HTML file that ties the six notebooks together, its tables and figures beside it."""
+"""``write-report``: the page that ties the six notebooks together, and what it leads to.
+
+Beside it: its tables and figures, the data card, and the page of artifacts that its numbers link to.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,17 @@ from valm.core.atomic import write_text
 from valm.core.job import Job
 from valm.core.logs import logger
 from valm.errors import SpaceError
-from valm.report.chapters import embed, evaluate, findings, ingest, retrieve, train
+from valm.report.chapters import embed, evaluate, findings, ingest, retrieve, run, train
 from valm.report.exhibits import Exhibit, Figure, Table, paragraphs
+from valm.report.links import ARTIFACTS, BENCHMARKS, ENCODER, SCORES, linked, resolved
+from valm.report.pages.artifacts import artifacts_page
+from valm.report.pages.data_card import DATA_CARD, data_card
 from valm.report.pages.shell import TITLES, page
 from valm.report.results import SUFFIX, Results
 from valm.report.words.findings import Findings
 from valm.report.words.numbers import size
 
+INDEX = "index.html"
 VIEWER = "viewer.html"  # of write-viewer
 MAXIMUM_BYTES = 8_000_000
 LOSSES = ("model", "seed", "step", "tokens", "loss", "valid_loss")
@@ -34,7 +41,7 @@ PARENTS = (
 class Section:
     """A part of the page: its anchor, its heading, what the reader looks at, and the exhibits.
 
-    ``folded`` exhibits are closed until the reader opens them.
+    ``folded`` exhibits are closed until the reader opens them; ``made_by`` are the artifacts behind all.
     """
 
     anchor: str
@@ -42,10 +49,11 @@ class Section:
     introduction: str
     exhibits: Sequence[Exhibit]
     folded: Sequence[Exhibit] = ()
+    made_by: Sequence[str] = ()
 
 
 def write_report(job: Job, *, results: Path, notebooks: Sequence[Path], output: Path) -> None:
-    """Write ``report.html``, ``tables/*.{csv,tex}``, ``figures/*.svg``, ``losses.csv`` and the manifest.
+    """Write ``index.html``, ``artifacts.html``, the data card, ``tables/*.{csv,tex}``, ``figures/*.svg``, ``losses.csv`` and the manifest.
 
     Args:
         job: Reads ``study``.
@@ -59,18 +67,30 @@ def write_report(job: Job, *, results: Path, notebooks: Sequence[Path], output: 
     study = job.value("study", str)
     said = findings.read_findings(results)
     evidence = [findings.verdicts(results), findings.colour_differences(results)]
-    parts = sections(results)
-    html = report_page(study, said, evidence, parts, _links(notebooks, output.parent))
+    parts = sections(results, study)
+    artifacts, anchors = artifacts_page(Results(results), study)
+    html = report_page(
+        study, run.in_short(results), said, evidence, parts, _links(notebooks, output.parent)
+    )
+    html = resolved(html, anchors)
     if len(html.encode("utf-8")) > MAXIMUM_BYTES:
         raise SpaceError(
             f"the report would have {size(len(html))}, more than {size(MAXIMUM_BYTES)}",
-            where=output.parent / "report.html",
+            where=output.parent / INDEX,
             cure="show fewer prompts (report.prompts)",
         )
-    target = output.parent / "report.html"
-    write_text(target, html)
+    target = output.parent / INDEX
+    card = data_card(results, study)
+    pages = {
+        target: html,
+        target.with_name(ARTIFACTS): artifacts,
+        target.with_name(f"{DATA_CARD}.html"): resolved(card.page, anchors),
+        target.with_name(f"{DATA_CARD}.md"): card.markdown,
+    }
+    for path, text in pages.items():
+        write_text(path, text)
     shown = [*evidence, *(e for part in parts for e in (*part.exhibits, *part.folded))]
-    files = [target, *_write_exhibits(shown, output.parent), _write_losses(results, output.parent)]
+    files = [*pages, *_write_exhibits(shown, output.parent), _write_losses(results, output.parent)]
     job.finish(
         output,
         kind="report",
@@ -81,7 +101,7 @@ def write_report(job: Job, *, results: Path, notebooks: Sequence[Path], output: 
     logger.info("the report: %s", target)
 
 
-def sections(results: Path) -> list[Section]:
+def sections(results: Path, study: str) -> list[Section]:
     """Every part of the page, in the order of reading."""
     return [
         Section(
@@ -95,6 +115,7 @@ def sections(results: Path) -> list[Section]:
                 evaluate.definitions(results),
                 evaluate.comparisons(results),
             ],
+            [SCORES],
         ),
         Section(
             "paper",
@@ -107,6 +128,7 @@ def sections(results: Path) -> list[Section]:
                 findings.paper_table(results, 5),
                 findings.image_base(results),
             ],
+            [SCORES],
         ),
         *_ablation(results),
         Section(
@@ -118,6 +140,7 @@ def sections(results: Path) -> list[Section]:
                 findings.colour_confusion(results),
                 findings.colour_calibration(results),
             ],
+            made_by=[SCORES, "evaluate/predictions", "evaluate/tasks"],
         ),
         Section(
             "counterfactual",
@@ -126,6 +149,7 @@ def sections(results: Path) -> list[Section]:
             " of the paper. Whether they help in general is what the scores above test.",
             [evaluate.counterfactual(results), evaluate.attention(results)],
             [evaluate.counterfactual_numbers(results)],
+            ["evaluate/sights"],
         ),
         Section(
             "retrieved",
@@ -137,6 +161,7 @@ def sections(results: Path) -> list[Section]:
                 retrieve.recall_curves(results),
                 retrieve.recall(results),
             ],
+            made_by=["retrieve/prompts", "retrieve/recall"],
         ),
         Section(
             "training",
@@ -144,6 +169,7 @@ def sections(results: Path) -> list[Section]:
             "All models read the same tokens in the same order.",
             [train.losses(results), train.speed(results)],
             [train.final_losses(results)],
+            ["train"],
         ),
         Section(
             "material",
@@ -154,6 +180,7 @@ def sections(results: Path) -> list[Section]:
                 ingest.text(results),
                 ingest.text_examples(results, count=1),
             ],
+            made_by=["ingest/pictures/list", "ingest/tokens/tokens"],
         ),
         Section(
             "encoder",
@@ -161,18 +188,25 @@ def sections(results: Path) -> list[Section]:
             "One encoder places pictures and the text read so far in the same space; it decides what is retrieved.",
             [embed.training_curves(results), embed.precision(results)],
             [embed.encoder(results)],
+            [ENCODER],
         ),
         Section(
             "costs",
             "Costs",
             "Measured by Snakemake while the study ran.",
             [findings.costs(results)],
+            made_by=[BENCHMARKS],
         ),
         Section(
             "provenance",
             "Provenance",
             "Where everything comes from. A digest changes when, and only when, the thing does.",
-            [findings.made_from(results), ingest.sources(results), findings.models(results)],
+            [
+                run.what_was_run(results, study),
+                run.made_again(study),
+                ingest.sources(results),
+                findings.models(results),
+            ],
             [
                 findings.configuration(results),
                 findings.versions(results),
@@ -188,11 +222,13 @@ def _ablation(results: Path) -> list[Section]:
     introduction = (
         "Models of this study differ in one thing at a time; all else was made once and is shared."
     )
-    return [Section("ablation", "One thing at a time", introduction, shown)] if shown else []
+    section = Section("ablation", "One thing at a time", introduction, shown, made_by=[SCORES])
+    return [section] if shown else []
 
 
 def report_page(
     study: str,
+    state: str,
     said: Findings,
     evidence: Sequence[Exhibit],
     parts: Sequence[Section],
@@ -202,6 +238,7 @@ def report_page(
 
     Args:
         study: The study's name.
+        state: What stands beside it above the title: commit and hours.
         said: The findings in words.
         evidence: What the findings rest on; it stands between their first words and the rest.
         parts: The sections below.
@@ -212,16 +249,22 @@ def report_page(
     )
     body = (
         f'<header class="title" id="findings"><p class="kicker">Visually-augmented language modelling · study'
-        f" {escape(study)}</p><h1>{escape(said.headline)}</h1>"
+        f" {escape(study)}</p>"
+        + (
+            f'<p class="made"><a class="number" href="#provenance">{escape(state)}</a></p>'
+            if state
+            else ""
+        )
+        + f"<h1>{escape(said.headline)}</h1>"
         f'<p class="lead">{escape(said.paragraphs[0])}</p></header>'
         + "".join(_linked(exhibit) for exhibit in evidence)
-        + f'<div class="prose">{paragraphs(*said.paragraphs[1:]).html}</div>'
+        + f'<div class="prose">{paragraphs(*said.paragraphs[1:]).html}{_from([SCORES])}</div>'
         + "".join(_section_html(part) for part in parts)
-        + f'<h2 id="notebooks">Notebooks</h2><p>Each phase has a notebook that shows more of it.</p>'
+        + f'<h2 id="more">More</h2><p>Each phase has a notebook that shows more of it.</p>'
         f'<ul class="notebooks">{links}</ul>'
     )
     contents = {"#findings": "Findings"} | {f"#{part.anchor}": part.heading for part in parts}
-    return page(f"VaLM study {study}", contents | {"#notebooks": "Notebooks"}, body)
+    return page(f"VaLM study {study}", contents | {"#more": "More"}, body)
 
 
 def _section_html(part: Section) -> str:
@@ -231,15 +274,23 @@ def _section_html(part: Section) -> str:
         folded = f"<details><summary>{escape(part.heading)}, in full</summary>{shown}</details>"
     return (
         f'<h2 id="{part.anchor}">{escape(part.heading)}</h2><p>{escape(part.introduction)}</p>'
+        + _from(part.made_by)
         + "".join(_linked(exhibit) for exhibit in part.exhibits)
         + folded
     )
+
+
+def _from(artifacts: Sequence[str]) -> str:
+    """The line that leads to the artifacts behind what follows, or went before."""
+    links = " · ".join(linked(escape(name), name) for name in artifacts)
+    return f'<p class="made">Numbers from {links}</p>' if artifacts else ""
 
 
 def _linked(exhibit: Exhibit) -> str:
     """An exhibit with links to the files that hold its numbers, or its drawing."""
     html = exhibit._repr_html_()
     if isinstance(exhibit, Table):
+        html = exhibit.linked_html
         files = [("CSV", f"tables/{exhibit.name}.csv"), ("LaTeX", f"tables/{exhibit.name}.tex")]
     elif isinstance(exhibit, Figure):
         files = [("SVG", f"figures/{exhibit.name}.svg")]
@@ -256,7 +307,11 @@ def _links(notebooks: Sequence[Path], folder: Path) -> list[tuple[str, str]]:
         links.append((relative.as_posix(), TITLES.get(notebook.stem, notebook.stem)))
     if (folder / VIEWER).is_file():
         links.append((VIEWER, "The viewer: exchange pictures yourself"))
-    return links
+    return [
+        *links,
+        (f"{DATA_CARD}.html", "The data card: sources, licences, what was kept"),
+        (ARTIFACTS, "Where the numbers come from: every artifact"),
+    ]
 
 
 def _write_exhibits(exhibits: Sequence[Exhibit], folder: Path) -> list[Path]:

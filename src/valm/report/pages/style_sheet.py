@@ -55,6 +55,7 @@ h3 { font-size: 1.15rem; line-height: 1.3; font-weight: 600; margin: 2.4rem 0 0.
 .anchor-link { display: none; }
 #table-summary .gt_left { min-width: 10rem; }
 #table-summary .gt_right { white-space: normal; min-width: 4.6rem; padding-left: 0.3rem; }
+#table-sources .gt_left { overflow-wrap: anywhere; min-width: 7.5rem; }
 p { margin: 0.7rem 0; text-wrap: pretty; }
 .lead { font-size: 1.2rem; line-height: 1.55; }
 .quiet, .missing { color: var(--muted); font-size: 0.95rem; }
@@ -88,6 +89,19 @@ th:first-child, td:first-child { padding-left: 0.2rem; }
 .gt_column_spanner { display: block; text-align: center; border-bottom: 1px solid var(--rule); padding-bottom: 0.15rem; }
 .gt_sourcenote { padding-top: 0.7rem; color: var(--muted); }
 .gt_stub { white-space: nowrap; }
+
+a.number { color: inherit; text-decoration: none; }
+a.number:hover, a.number:focus-visible { color: var(--accent); text-decoration: underline; }
+.made { font: 0.82rem/1.5 var(--sans); color: var(--muted); margin-top: 0.2rem; }
+.made a.number { text-decoration: underline dotted; }
+.artifact { padding: 0.1rem 0.9rem 0.6rem; margin-left: -0.9rem; border-radius: 10px; font: 0.86rem/1.5 var(--sans); overflow-wrap: anywhere; scroll-margin-top: 1rem; }
+.artifact:target { background: var(--panel); }
+.artifact h3 { font: 600 0.95rem/1.4 var(--mono); margin: 1.3rem 0 0.2rem; }
+.artifact p, .artifact ul, .artifact details { margin: 0.25rem 0; max-width: none; }
+.artifact ul { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: 0.1rem 1.2rem; }
+.artifact summary { font-weight: 400; font-size: inherit; }
+.artifact small { color: var(--muted); font-variant-numeric: tabular-nums; }
+.artifact pre { white-space: pre-wrap; }
 
 .pictures { display: grid; gap: 0.9rem 0.7rem; grid-template-columns: repeat(auto-fill, minmax(6.4rem, 1fr)); margin: 1.2rem 0 2rem; padding: 0; list-style: none; max-width: none; }
 .pictures li, .retrieved figure { margin: 0; font: 0.76rem/1.35 var(--sans); color: var(--muted); text-align: center; overflow-wrap: anywhere; }

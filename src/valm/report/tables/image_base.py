@@ -10,6 +10,7 @@ import polars as pl
 from valm.evaluate.scores.published import PublishedValue, paper_values, published
 from valm.report.exhibits import Table
 from valm.report.figures.style import model_label, task_label
+from valm.report.links import answers_of
 from valm.report.tables.layout import table
 from valm.report.words.comparisons import LEGACY, MEASURED, OWN, POOLED
 from valm.report.words.numbers import NOTHING, fixed, number, scaled, with_interval
@@ -31,7 +32,7 @@ def image_base_table(
     """
     columns = [key for key in dict.fromkeys((c.task, c.metric) for c in _cells()) if key != TIME]
     tasks = [task for task, _ in columns]
-    shown, plain = [], []
+    shown, plain, models = [], [], [""] * len(PUBLISHED_BASES)
     for model, millions in PUBLISHED_BASES.items():
         row = {task: published().get((task, metric, model)) for task, metric in columns}
         texts = {task: _percent(value) for task, value in row.items()}
@@ -49,6 +50,7 @@ def image_base_table(
         label = f"{number(pictures)} ({model_label(model)})"
         time = times.get(model)
         shown.append({"group": OURS, "base": label, "time": fixed(2)(time)} | texts)
+        models.append(model)
         plain.append({"model": model, "pictures": pictures, "time": time} | {t: c["value"] for t, c in cells.items()})  # fmt: skip
     labels = {
         "base": "Pictures",
@@ -64,9 +66,12 @@ def image_base_table(
     data = pl.DataFrame(plain, schema=schema)
     text = pl.DataFrame(shown, schema=dict.fromkeys(("group", *labels), pl.String))
     right = (*tasks, "time")
+    made_by = {task: [model and answers_of(model, task) for model in models] for task in tasks}
+    made_by["time"] = [model and f"train/{model}" for model in models]
     return table(
-        "paper_table_7", caption, text, data=data, labels=labels, group="group", right=right
-    )
+        "paper_table_7", caption, text, data=data, labels=labels, group="group", right=right,
+        made_by=made_by,
+    )  # fmt: skip
 
 
 def _cells() -> list[PublishedValue]:

@@ -15,6 +15,7 @@ import polars as pl
 from valm.evaluate.scores.published import paper_values, published
 from valm.report.exhibits import Table
 from valm.report.figures.style import metric_label, model_label, task_label
+from valm.report.links import SCORES, answers_of
 from valm.report.tables.layout import table
 from valm.report.tables.scores import constant_rows
 from valm.report.words.comparisons import (
@@ -114,9 +115,14 @@ def paper_table(place: int, scores: pl.DataFrame, comparisons: Sequence[Comparis
         ]
         lines = _lines(task, metric, rows, paper, [c for c in comparisons if c.first == subject])
         group = _heading(task, metric, lines[0].unit, rows)
-        shown += [{"group": group} | line.shown() for line in lines]
+        shown += [
+            {"group": group, "made_by": answers_of(line.model, task)} | line.shown()
+            for line in lines
+        ]
         shown += [{"group": group} | row for row in constant_rows(_measured(rows))]
         plain += [line.plain() for line in lines]
+    made_by = [row.pop("made_by") for row in shown]
+    ours = dict.fromkeys((column for column in NUMBERS if column != "published"), made_by)
     text = pl.DataFrame(shown, schema=dict.fromkeys(("group", *LABELS), pl.String))
     numbers = dict.fromkeys(NAMES, pl.String) | dict.fromkeys(VALUES, pl.Float64) | {"n": pl.Int64}
     return table(
@@ -127,6 +133,7 @@ def paper_table(place: int, scores: pl.DataFrame, comparisons: Sequence[Comparis
         labels=LABELS | {"behind": LABELS["behind"].format(model_label(*subject))},
         group="group",
         right=NUMBERS,
+        made_by=ours | {"behind": SCORES},
     )
 
 

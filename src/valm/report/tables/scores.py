@@ -9,6 +9,7 @@ import polars as pl
 
 from valm.report.exhibits import Table
 from valm.report.figures.style import in_reading_order, metric_label, model_label, task_label
+from valm.report.links import SCORES, answers_of, questions_of
 from valm.report.tables.layout import as_text, table
 from valm.report.words.comparisons import CORRECTED, LEGACY, MEASURED, POOLED, Comparison, Verdict
 from valm.report.words.numbers import NOTHING, number, plain, probability, score, with_interval
@@ -39,8 +40,12 @@ def results_table(scores: pl.DataFrame, name: str = "results") -> Table:
         "model": "Model", "legacy": "Legacy", "corrected": "Corrected", "spread": "Spread", "n": "n",
     }  # fmt: skip
     numbers = (LEGACY, CORRECTED, "spread", "n")
+    made_by = [row.pop("made_by", "") for row in shown]
     frame = pl.DataFrame(shown, schema=dict.fromkeys(["group", "model", *numbers], pl.String))
-    return table(name, caption, frame, data=scores, labels=labels, group="group", right=numbers)
+    return table(
+        name, caption, frame, data=scores, labels=labels, group="group", right=numbers,
+        made_by=made_by,
+    )  # fmt: skip
 
 
 def _metric_rows(name: str, rows: pl.DataFrame) -> list[dict[str, str]]:
@@ -62,10 +67,11 @@ def summary_table(scores: pl.DataFrame, name: str = "summary") -> Table:
     tasks = in_reading_order(scores["task"].unique(maintain_order=True))
     rivals = scores.select("model", "control").unique(maintain_order=True).iter_rows()
     cells = {(r["task"], r["model"], r["control"]): r for r in scores.to_dicts()}
-    shown = []
+    shown, made_by = [], {task: list[str]() for task in tasks}
     for model, control in rivals:
         row = {"model": model_label(model, control)}
         for task in tasks:
+            made_by[task].append(answers_of(model, task))
             if cell := cells.get((task, model, control)):
                 row[task] = with_interval(cell["value"], cell["low"], cell["high"], cell["unit"])
         shown.append(row)
@@ -75,6 +81,8 @@ def summary_table(scores: pl.DataFrame, name: str = "summary") -> Table:
             if mine is None:
                 shown.append(mine := {"model": row["model"]})
             mine[task] = row[CORRECTED]
+    for task in tasks:
+        made_by[task] += [questions_of(task)] * (len(shown) - len(made_by[task]))
     units = {
         row["task"]: "%" if row["unit"] == "share" else metric_label(row["metric"])
         for row in scores.to_dicts()
@@ -82,14 +90,17 @@ def summary_table(scores: pl.DataFrame, name: str = "summary") -> Table:
     labels = {"model": "Model"} | {task: f"{task_label(task)}, {units[task]}" for task in tasks}
     caption = "Corrected scores, pooled over prompts and seeds, with intervals; the last rows are what needs no model."
     frame = pl.DataFrame(shown, schema=dict.fromkeys(labels, pl.String))
-    return table(name, caption, frame, data=scores, labels=labels, right=tasks)
+    return table(name, caption, frame, data=scores, labels=labels, right=tasks, made_by=made_by)
 
 
 def _contestants(measured: pl.DataFrame) -> list[dict[str, str]]:
     """One row a model and control, with a cell for each definition."""
     rows = []
     for (model, control), mine in measured.group_by("model", "control", maintain_order=True):
-        row = {"model": model_label(str(model), str(control))}
+        row = {
+            "model": model_label(str(model), str(control)),
+            "made_by": answers_of(str(model), mine["task"][0]),
+        }
         for cell in mine.to_dicts():
             row[cell["definition"]] = with_interval(
                 cell["value"], cell["low"], cell["high"], cell["unit"]
@@ -116,7 +127,10 @@ def constant_rows(measured: pl.DataFrame) -> list[dict[str, str]]:
         )
         if not known.is_empty():
             cells = {row["definition"]: score(row[column], row["unit"]) for row in known.to_dicts()}
-            rows.append({"model": label, "spread": NOTHING, "n": NOTHING} | cells)
+            made_by = questions_of(known["task"][0])
+            rows.append(
+                {"model": label, "spread": NOTHING, "n": NOTHING, "made_by": made_by} | cells
+            )
     return rows
 
 
@@ -175,4 +189,5 @@ def comparison_table(comparisons: Sequence[Comparison], name: str = "comparisons
         labels=labels,
         group="task",
         right=right,
+        made_by=SCORES,
     )
