@@ -128,6 +128,7 @@ def test_chunked_loss_and_its_gradients_equal_cross_entropy(
 ) -> None:
     vocabulary, rows, width = 50, 7, 4
     monkeypatch.setattr(losses, "CPU_LOGITS", rows_a_chunk * vocabulary)
+    monkeypatch.setattr(losses, "CACHED_LOGITS", 2 * vocabulary)
     hidden = torch.randn(rows, width, dtype=torch.float64, requires_grad=True)
     table = torch.randn(vocabulary, width, dtype=torch.float64, requires_grad=True)
     targets = torch.randint(0, vocabulary, (rows,))
@@ -137,6 +138,22 @@ def test_chunked_loss_and_its_gradients_equal_cross_entropy(
     torch.testing.assert_close(loss, expected)
     torch.testing.assert_close(torch.autograd.grad(2 * loss, (hidden, table)), wanted)
     torch.testing.assert_close(cross_entropies(hidden, table, targets).mean(), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_loss_is_exact_where_a_share_is_too_small_for_its_type(dtype: torch.dtype) -> None:
+    """exp(-300) is 0 in float32; bfloat16 products are added up in float32."""
+    hidden = torch.tensor([[300.0], [0.01]], requires_grad=True)
+    table = torch.tensor([[-1.0], [0.0], [0.5]], requires_grad=True)
+    targets = torch.tensor([0, 1])
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        loss = mean_cross_entropy(hidden, table, targets)
+        logits = functional.linear(hidden, table).float()
+    expected = functional.cross_entropy(logits, targets)
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss, expected)
+    slopes = [torch.autograd.grad(value, (hidden, table)) for value in (loss, expected)]
+    torch.testing.assert_close(*slopes, rtol=1e-6 if dtype == torch.float32 else 8e-3, atol=1e-6)
 
 
 @pytest.mark.slow

@@ -13,6 +13,8 @@ from torch.nn import functional
 # Logits held at once: 128 MiB of float32 on a CPU. Each chunk passes once over the gradient of the
 # whole embedding, so that many small ones take four times as long as few large ones.
 CPU_LOGITS, GPU_LOGITS = 1 << 25, 1 << 28
+# Logits that a CPU turns into slopes at once: 512 KiB of float32, which stay in its cache meanwhile.
+CACHED_LOGITS = 1 << 17
 
 
 def mean_cross_entropy(
@@ -51,6 +53,30 @@ def _log_shares(hidden: Tensor, embedding: Tensor) -> Float[Tensor, "rows vocabu
     return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(dim=1)
 
 
+def _turn_into_slopes(
+    logits: Float[Tensor, "rows vocabulary"], targets: Int[Tensor, " rows"]
+) -> Float[Tensor, ""]:
+    """Put the slopes of each row's loss in the place of its logits; returns the sum of the losses.
+
+    The slope is softmax - one-hot. What is added up is float32 at least, a few rows at a time.
+    """
+    accurate = torch.promote_types(logits.dtype, torch.float32)
+    total = logits.new_zeros((), dtype=accurate)
+    at_once = CACHED_LOGITS if logits.device.type == "cpu" else logits.numel()
+    rows = max(1, at_once // logits.shape[1])
+    parts = zip(torch.split(logits, rows), torch.split(targets.unsqueeze(1), rows), strict=True)
+    for part, goals in parts:
+        shares = part.to(accurate)  # the part itself, if it is accurate already
+        shares -= shares.amax(dim=1, keepdim=True)
+        wanted = shares.gather(1, goals)
+        sums = shares.exp_().sum(dim=1, keepdim=True)
+        total += (sums.log() - wanted).sum()
+        shares /= sums
+        shares.scatter_add_(1, goals, torch.full_like(wanted, -1.0))
+        part.copy_(shares)
+    return total
+
+
 class _MeanCrossEntropy(torch.autograd.Function):
     """Makes the gradients of each chunk beside its loss, while its logits are there."""
 
@@ -62,12 +88,8 @@ class _MeanCrossEntropy(torch.autograd.Function):
         total, to_hidden = hidden.new_zeros(()), []
         to_embedding: Tensor | None = None
         for part, goal in _chunks(states, table, targets):
-            log_shares = _log_shares(part, table)
-            total -= log_shares.gather(1, goal.unsqueeze(1)).sum()
-            # The slope of a row's loss by its logits is softmax - one-hot.
-            slope = log_shares.exp_()
-            slope[torch.arange(len(goal), device=goal.device), goal] -= 1.0
-            slope = slope.to(product)
+            slope = functional.linear(part, table)
+            total += _turn_into_slopes(slope, goal)
             to_hidden.append(slope @ table)
             made = (slope.t() @ part).to(embedding.dtype)
             to_embedding = made if to_embedding is None else to_embedding.add_(made)

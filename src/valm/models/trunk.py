@@ -146,9 +146,8 @@ class SelfAttention(nn.Module):
         Float[Tensor, "batch heads keys head"],
     ]:
         """Queries, keys and values, by head; keys and values are those of the past too."""
-        batch, tokens, _ = x.shape
-        split: Tensor = self.query_key_value(x).view(batch, tokens, 3, self.heads, -1)
-        query, key, value = split.permute(2, 0, 3, 1, 4)
+        parts = self.query_key_value(x).chunk(3, dim=-1)
+        query, key, value = (p.unflatten(-1, (self.heads, -1)).transpose(1, 2) for p in parts)
         return (query, key, value) if past is None else (query, *past.extend(key, value))
 
     def leave(
