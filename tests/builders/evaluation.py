@@ -156,3 +156,22 @@ class TinyStudy:
         )
         tables = ("scores", "comparisons", "per_prompt")
         return {name: pl.read_parquet(self.folder / f"{name}.parquet") for name in tables}
+
+
+def finished_results(folder: Path) -> Path:
+    """A tiny study's results as the workflow lays them out: shape and held-out text, two models."""
+    study = TinyStudy(folder / "made")
+    requests = {task: study.prepare(task) for task in ("shape", "held_out_text")}
+    answers = [
+        study.evaluate(model, fusion, task, request)
+        for model, fusion in (("gpt2_star", "none"), ("valm", "joint"))
+        for task, request in requests.items()
+    ]
+    study.score(answers, list(requests.values()))
+    evaluate = folder / "results" / "evaluate"
+    evaluate.mkdir(parents=True)
+    for name in ("tasks", "predictions"):
+        (study.folder / name).rename(evaluate / name)
+    for path in (*study.folder.glob("scores.*"), study.folder / "metrics.json"):
+        path.rename(evaluate / path.name)
+    return folder / "results"

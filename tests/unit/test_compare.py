@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from builders.evaluation import TinyStudy
+from builders.evaluation import finished_results
 from typer.testing import CliRunner
 
 from valm.cli.main import app
@@ -16,28 +16,9 @@ from valm.evaluate.scores.compare import OTHER_ITEMS, compare_scores
 from valm.report.pages.side_by_side import configuration_of, readable_changes, verdict_of
 
 
-def finished(folder: Path) -> Path:
-    """A tiny study's results as the workflow lays them out: shape and held-out text, two models."""
-    study = TinyStudy(folder / "made")
-    requests = {task: study.prepare(task) for task in ("shape", "held_out_text")}
-    answers = [
-        study.evaluate(model, fusion, task, request)
-        for model, fusion in (("gpt2_star", "none"), ("valm", "joint"))
-        for task, request in requests.items()
-    ]
-    study.score(answers, list(requests.values()))
-    evaluate = folder / "results" / "evaluate"
-    evaluate.mkdir(parents=True)
-    for name in ("tasks", "predictions"):
-        (study.folder / name).rename(evaluate / name)
-    for path in (*study.folder.glob("scores.*"), study.folder / "metrics.json"):
-        path.rename(evaluate / path.name)
-    return folder / "results"
-
-
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return finished(tmp_path_factory.mktemp("first"))
+    return finished_results(tmp_path_factory.mktemp("first"))
 
 
 def changed(study: Path, target: Path, task: str, change: pl.Expr | None) -> Path:

@@ -219,6 +219,35 @@ def test_what_is_always_done_tells_what_comes_out(verb: Verb) -> None:
     assert Results(results_of("b")).made_by_others() == {}
 
 
+def test_a_history_that_no_manifest_names_is_taken_too(tmp_path: Path) -> None:
+    done: list[str] = []
+
+    def train(study: str, *, history: bool = True) -> Path:
+        output = results_of(study) / "train/valm/seed1/model.manifest.json"
+        words = {"output": str(output), "log": f"logs/{study}/train_model/valm/seed1.log"}
+        asked = asked_for("train-model", options(**words))
+        assert asked
+
+        def make() -> None:
+            done.append(study)
+            write_text(output.with_name("model.bin"), "weights")
+            if history:
+                write_text(output.with_name("metrics.jsonl"), f"seconds of {study}")
+            files = [output.with_name("model.bin")]
+            Job("train-model", {}, "c").finish(output, kind="model", rows=1, files=files)
+
+        made_once(asked, make)
+        return output.with_name("metrics.jsonl")
+
+    train("none", history=False)
+    assert train("a").read_text() == train("b").read_text() == "seconds of a"
+    assert done == ["none", "a"]
+    history = results_of("a") / "train/valm/seed1/metrics.jsonl"
+    history.unlink()
+    history.write_text("seconds of x")
+    assert train("c").read_text() == "seconds of a"  # b has it still
+
+
 def test_it_can_be_switched_off(verb: Verb, monkeypatch: pytest.MonkeyPatch) -> None:
     verb.ask("a")
     monkeypatch.setenv("VALM_SHARE", "0")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from valm.config.study import DEFAULT_STUDY, results_of
-from valm.config.verbs import ALWAYS_DONE, OF_ONE_STUDY
+from valm.config.verbs import ALWAYS_DONE, OF_ONE_STUDY, verb_named
 from valm.core.digest import digest_data
 from valm.core.manifest import read_manifest
 from valm.core.shared import SWITCH, Asked
@@ -69,6 +69,7 @@ def asked_for(
         parents=known,
         manifest=output.relative_to(TREE).as_posix(),
         benchmark=benchmark_of(Path(options["log"][0])).relative_to(TREE).as_posix(),
+        histories=verb_named(verb).histories,
         always_done=always_done,
     )
 

@@ -23,12 +23,15 @@ class Verb:
         reads: The nodes that its result depends on: they make its section.
         aside: Keys below those nodes that change no byte of the result, but how its making is
             watched and survives a kill: they stand in no section, so changing one re-runs nothing.
+        histories: Files beside its manifest that tell how the making went: in no manifest, since no
+            two runs write the same.
     """
 
     phase: str
     module: str
     reads: tuple[str, ...] = ()
     aside: tuple[str, ...] = ()
+    histories: tuple[str, ...] = ()
 
 
 VERBS: dict[str, Verb] = {
@@ -86,6 +89,7 @@ VERBS: dict[str, Verb] = {
         "valm.train.fit",
         ("models.trunk", "models.variants", "train", "seed"),
         aside=("train.checkpoint_every_steps", "train.tracking"),
+        histories=("metrics.jsonl",),
     ),
     "prepare-task": Verb(
         "evaluate", "valm.evaluate.questions.prepare", ("evaluate.samples", "evaluate.words")

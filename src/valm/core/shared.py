@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from valm.core.atomic import atomic_path, write_json, write_text
 from valm.core.digest import sha256_file
@@ -45,6 +45,7 @@ class Asked:
         parents: Digests of the manifests that it takes, by their paths from the result's folder.
         manifest: What it is to write, from the tree.
         benchmark: What Snakemake measures of it, from the tree.
+        histories: Files beside the manifest, and not in it, that tell how the making went.
         always_done: It is done in any case; that another study has it only tells what comes out.
     """
 
@@ -57,6 +58,7 @@ class Asked:
     parents: Mapping[str, str]
     manifest: str
     benchmark: str
+    histories: tuple[str, ...] = ()
     always_done: bool = False
 
     @property
@@ -84,6 +86,7 @@ class Entry(BaseModel):
         digest: The manifest's digest.
         made_by: The study that did the work.
         benchmark: What Snakemake measured of it there, from the tree.
+        histories: The files beside the manifest, and not in it, that tell how the making went.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -91,6 +94,7 @@ class Entry(BaseModel):
     digest: str
     made_by: str
     benchmark: Inside
+    histories: dict[str, FileEntry] = Field(default_factory=dict)
 
     @property
     def benchmark_of_taker(self) -> str:
@@ -121,9 +125,19 @@ def offer(asked: Asked, taken: Entry | None = None) -> None:
     Args:
         taken: The entry by which it came from another study; None if the work was done here.
     """
-    digest = read_manifest(asked.tree / asked.manifest).digest
-    made_by = (taken.made_by, taken.benchmark) if taken else (asked.study, asked.benchmark)
-    entry = Entry(manifest=asked.manifest, digest=digest, made_by=made_by[0], benchmark=made_by[1])
+    manifest = asked.tree / asked.manifest
+    beside = [manifest.with_name(name) for name in asked.histories]
+    entry = Entry(
+        manifest=asked.manifest,
+        digest=read_manifest(manifest).digest,
+        made_by=taken.made_by if taken else asked.study,
+        benchmark=taken.benchmark if taken else asked.benchmark,
+        histories={
+            file.name: FileEntry(sha256=sha256_file(file), bytes=file.stat().st_size)
+            for file in beside
+            if file.is_file()
+        },
+    )
     write_json(asked.place / f"{asked.study}.json", entry.model_dump())
 
 
@@ -134,6 +148,8 @@ def offered(asked: Asked) -> Iterator[tuple[Entry, Manifest]]:
         if found is None:
             continue
         entry, manifest = found
+        if entry.histories.keys() != set(asked.histories):
+            continue
         made = (manifest.producer, manifest.code_digest, manifest.recipe.section)
         if made == (asked.verb, asked.code, asked.section) and all(
             asked.parents.get(name) == digest for name, digest in manifest.parents.items()
@@ -180,7 +196,7 @@ def _take(asked: Asked) -> Entry | None:
     for entry, manifest in offered(asked):
         source = (asked.tree / entry.manifest).parent
         try:
-            for name, file in manifest.files.items():
+            for name, file in (manifest.files | entry.histories).items():
                 _bring(source / _stays_inside(name), target.parent / name, file)
         except (OSError, ValueError, IntegrityError) as error:
             logger.warning("%s is not taken: %s", entry.manifest, error)
