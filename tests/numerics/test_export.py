@@ -349,6 +349,15 @@ def test_the_card_states_what_manifests_state(trained: Trained, exported: Path) 
     verify_files(exported / "export.manifest.json")
 
 
+def test_the_data_card_of_the_study_goes_along(exported: Path) -> None:
+    card = (exported / "DATA_CARD.md").read_text()
+    assert (
+        "| wordlist | words \\| &lt;b&gt;and&lt;/b&gt; more | npm wordlist==1.0.0 | CC0-1.0 |"
+        in card
+    )
+    assert "DATA_CARD.md" in (exported / "README.md").read_text()
+
+
 def test_clips_vocabulary_is_exported_too(tmp_path: Path) -> None:
     made = make_trained(tmp_path / "results", fusion="none", tokenizer_kind="clip")
     export_model(model=made.model, results=made.results, output=tmp_path / "hf")

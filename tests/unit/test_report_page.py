@@ -17,6 +17,7 @@ from valm.report.answers import counted_answers
 from valm.report.describe import describe
 from valm.report.figures.curves import smoothed
 from valm.report.links import linked, resolved
+from valm.report.pages.artifacts import artifacts_page
 from valm.report.pages.report import write_report
 from valm.report.pages.shell import TITLES
 from valm.report.results import Results
@@ -114,6 +115,15 @@ def test_an_artifact_s_entry_holds_manifest_files_settings_and_ancestry(
     )
     used = page[page.index('id="retrieve/neighbours/fixed/train"') :]
     assert 'href="#train/valm/seed1/model"' in used[: used.index("</section>")]
+
+
+def test_an_entry_names_the_study_whose_work_was_taken(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = {"embed/encoder/encoder": "elsewhere"}
+    monkeypatch.setattr(Results, "made_by_others", lambda _: taken)
+    page, _ = artifacts_page(Results(results), "small")
+    assert page.count("in the study elsewhere") == 1
 
 
 def test_a_number_whose_artifact_is_gone_leads_to_its_folder_or_nowhere() -> None:

@@ -12,12 +12,13 @@ import re
 import shutil
 import subprocess
 import time
+from zipfile import ZipFile
 
 import numpy as np
 import polars as pl
 import pytest
 import yaml
-from builders.checkout import ROOT, Checkout, jobs, kill_group
+from builders.checkout import ROOT, TINY, Checkout, jobs, kill_group
 from builders.reruns import INDICES, KEYS
 
 from valm.cli.dry_run import parse_jobs
@@ -310,10 +311,18 @@ def test_one_phase_is_a_target(finished: Checkout, checkout: Checkout) -> None:
 
 
 @pytest.mark.slow
-def test_snakemakes_own_report_is_made(finished: Checkout) -> None:
-    run = finished.snakemake("--report", "report.html")
+def test_snakemakes_own_report_is_made_without_a_net(finished: Checkout) -> None:
+    nowhere = "http://127.0.0.1:9"  # where nobody answers: whatever asked the net would fail
+    run = finished.run(
+        "snakemake", *TINY, "--report", "report.zip", http_proxy=nowhere, https_proxy=nowhere
+    )
     assert run.returncode == 0, run.stdout[-3000:]
-    assert re.search(r"<html", (finished.folder / "report.html").read_text(encoding="utf-8"))
+    with ZipFile(finished.folder / "report.zip") as made:
+        pages = {name.rsplit("/", 1)[1] for name in made.namelist()}
+        shell = made.read("report/report.html").decode()
+    notebooks = {f"{path.stem}.html" for path in (ROOT / "notebooks").glob("*.ipynb")}
+    assert {"report.html", "index.html", "viewer.html"} | notebooks == pages
+    assert not re.search(r'<(?:script|link|img)[^>]+(?:src|href)="(?:https?:)?//', shell)
 
 
 @pytest.mark.slow

@@ -8,7 +8,10 @@ rule run_notebook:
     output:
         manifest="<results>/report/notebooks/{number}_{chapter}.manifest.json",
         notebook="<results>/report/notebooks/{number}_{chapter}.ipynb",
-        page="<results>/report/notebooks/{number}_{chapter}.html",
+        page=report(
+            "<results>/report/notebooks/{number}_{chapter}.html",
+            category="The study's notebooks",
+        ),
     params:
         section=section("run-notebook"),
         code=code("run-notebook"),

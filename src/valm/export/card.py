@@ -11,6 +11,7 @@ import polars as pl
 from valm.core.manifest import Manifest, read_manifest
 from valm.export.ancestry import SUFFIX, Ancestry
 from valm.report.figures.style import metric_label, model_label, task_label
+from valm.report.pages.data_card import DATA_CARD_FILE
 from valm.report.tables.markdown import markdown_table
 from valm.report.words.numbers import NOTHING, number, score, with_interval
 
@@ -116,6 +117,8 @@ def _data(ancestry: Ancestry) -> Iterator[str]:
         ("source", *names),
         ((p.name.removesuffix(SUFFIX), *(m.facts.get(n) for n in names)) for p, m in sources),
     )
+    if ancestry.manifests("tokens"):
+        yield f"`{DATA_CARD_FILE}` says what was kept of them, what was left out, and what evaluation shares with them."
     for tokens in ancestry.manifests("tokens").values():
         split = tokens.facts.get("splits", {}).get("train", {})
         if by_source := split.get("by_source"):

@@ -25,6 +25,8 @@ from valm.ingest.vocabulary.tokenizer import FILE as TOKENIZER
 from valm.ingest.vocabulary.tokenizer import KIND as TOKENIZER_KIND
 from valm.ingest.vocabulary.tokenizer import load_tokenizer
 from valm.models.language_model import LanguageModel
+from valm.report.pages.data_card import DATA_CARD_FILE, data_card
+from valm.report.results import Results
 from valm.train.saved_model import WEIGHTS, load_model
 
 KIND = "export"
@@ -42,7 +44,7 @@ def export_model(
     retriever: bool = False,
     retracted: Path = Path("config/retracted.tsv"),
 ) -> None:
-    """Write weights, configuration, tokenizer, modelling code and model card into a folder.
+    """Write weights, configuration, tokenizer, modelling code and both cards into a folder.
 
     Args:
         model: Manifest of a trained or converted model.
@@ -79,6 +81,9 @@ def export_model(
         made = read_manifest(model)
         card = model_card(made, info, ancestry, results, has_retriever=retriever)
         (folder / "README.md").write_text(card, encoding="utf-8")
+        if ancestry.manifests("tokens"):  # of a study, which a converted model has not
+            data = data_card(results, Results(results).study).markdown
+            (folder / DATA_CARD_FILE).write_text(data, encoding="utf-8")
         files = [path for path in folder.rglob("*") if path.is_file()]
         write_manifest(
             folder / MANIFEST,

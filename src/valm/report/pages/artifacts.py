@@ -29,6 +29,7 @@ def artifacts_page(study: Results, name: str) -> tuple[str, set[str]]:
         name: The study's name.
     """
     made = _made(study)
+    others = study.made_by_others()
     used_by: dict[str, list[str]] = {}
     for user, manifest in made.items():
         for parent in _parents(study, user, manifest):
@@ -44,7 +45,9 @@ def artifacts_page(study: Results, name: str) -> tuple[str, set[str]]:
             above = [folder for folder in _folders(artifact) if folder not in anchors | {phase}]
             parts += [f'<span id="{escape(folder)}"></span>' for folder in reversed(above)]
             anchors |= set(above)
-            parts.append(_entry(study, artifact, made, used_by.get(artifact, [])))
+            parts.append(
+                _entry(study, artifact, made, used_by.get(artifact, []), others.get(artifact))
+            )
     anchors |= {anchor.removeprefix("#") for anchor in folders}
     costs, rules = _benchmarks(study)
     if rules:
@@ -92,7 +95,13 @@ def _folders(artifact: str) -> list[str]:
     return [path.as_posix() for path in Path(artifact).parents][:-1]
 
 
-def _entry(study: Results, name: str, made: Mapping[str, Manifest], used_by: Sequence[str]) -> str:
+def _entry(
+    study: Results,
+    name: str,
+    made: Mapping[str, Manifest],
+    used_by: Sequence[str],
+    taken_from: str | None,
+) -> str:
     manifest = made[name]
     choices = ", ".join(f"{key} {value}" for key, value in manifest.recipe.choices.items())
     files = "".join(
@@ -103,7 +112,8 @@ def _entry(study: Results, name: str, made: Mapping[str, Manifest], used_by: Seq
     return (
         f'<section class="artifact" id="{escape(name)}"><h3>{escape(name)}</h3>'
         f"<p>{escape(manifest.kind.replace('_', ' '))}, {number(manifest.rows)} rows, made by"
-        f" <code>valm {escape(manifest.producer)}</code>{escape(f' ({choices})' if choices else '')}</p>"
+        f" <code>valm {escape(manifest.producer)}</code>{escape(f' ({choices})' if choices else '')}"
+        f"{escape(f' in the study {taken_from}' if taken_from else '')}</p>"
         f"<ul><li>{_file(study.path(name + SUFFIX), study.root)} <small>{manifest.digest}</small></li>{files}</ul>"
         f"<details><summary>Settings, {manifest.config_digest}</summary><pre>{escape(settings)}</pre></details>"
         + _entries("Made from", _parents(study, name, manifest))

@@ -20,7 +20,8 @@ from valm.report.tables.layout import as_text, table
 from valm.report.tables.markdown import markdown_text
 from valm.report.words.numbers import number, percent, plain, size
 
-DATA_CARD = "data_card"
+DATA_CARD = "data_card"  # in the report's folder
+DATA_CARD_FILE = "DATA_CARD.md"  # beside an exported model
 
 
 @dataclass(frozen=True)
