@@ -13,7 +13,7 @@ PAGE = b"<!doctype html><title>Not here any more</title><p>Gone fishing."
 
 
 class WebHandler(BaseHTTPRequestHandler):
-    """Serves ``/<how>/<name>``: ``good``, ``slow``, ``gone``, ``cut``, ``page``, ``closed``."""
+    """Serves ``/<how>/<name>``: ``good``, ``slow``, ``gone``, ``cut``, ``page``, ``closed``, ``endless``."""
 
     pictures: dict[str, bytes]
     asked: list[str]
@@ -33,10 +33,13 @@ class WebHandler(BaseHTTPRequestHandler):
             self.send_header("X-Robots-Tag", "noai")
         if how == "page":
             data = PAGE
-        self.send_header("Content-Length", str(len(data)))
+        if how != "endless":
+            self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         with suppress(OSError):  # it did not wait
             self.wfile.write(data[: len(data) // 2] if how == "cut" else data)
+            while how == "endless":
+                self.wfile.write(bytes(1 << 20))
 
     def log_message(self, *what: object) -> None:
         """Say nothing."""

@@ -38,9 +38,21 @@ def test_every_outcome_of_the_web_has_its_row_and_they_add_up(
     Job("gather-pictures", {}, "c0de").finish(
         pictures, kind="picture_shards", rows=5, files=[], facts=facts
     )
+    urls = tmp_path / "urls.manifest.json"
+    facts = {"source": "laion", "read": 17, "left_out": {"no_caption": 3, "not_utf8": 4}}
+    Job("list-urls", {}, "c0de").finish(urls, kind="url_list", rows=10, files=[], facts=facts)
     overlap = [{"task": "mpqa", "items": 4, "touched_items": 1, "training_documents": 2}]
-    frame = web_rows({"cc100": read_manifest(text)}, {"laion": read_manifest(pictures)}, overlap)
-    for source, in_all in (("cc100", "read"), ("laion", "addresses")):
+    frame = web_rows(
+        {"cc100": read_manifest(text)},
+        {"LAION's metadata": read_manifest(urls)},
+        {"laion": read_manifest(pictures)},
+        overlap,
+    )
+    for source, in_all in (
+        ("cc100", "read"),
+        ("LAION's metadata", "rows of metadata"),
+        ("laion", "addresses"),
+    ):
         own = frame.filter(
             (pl.col("source") == source) & ~pl.col("outcome").str.starts_with("language")
         )
@@ -48,6 +60,7 @@ def test_every_outcome_of_the_web_has_its_row_and_they_add_up(
         assert own.filter(pl.col("outcome") != in_all)["count"].sum() == total
     counts = {(row["source"], row["outcome"]): row["count"] for row in frame.to_dicts()}
     assert counts["cc100", "left out: too few words"] == 2
+    assert counts["LAION's metadata", "left out: not utf8"] == 4
     assert counts["cc100", "repeat: exact"] >= 1 and counts["laion", "lost: gone"] == 3
     assert counts["training text", "items of mpqa that it shares"] == 1
 

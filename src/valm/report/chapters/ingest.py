@@ -112,14 +112,15 @@ def captions(results: str | Path) -> Exhibit:
 def web(results: str | Path) -> Exhibit:
     """What became of web text, of addresses of pictures, and what training shares with evaluation."""
     study = Results(Path(results))
-    shards = study.manifests("ingest", "pictures")
+    made = study.manifests("ingest", "pictures")
+    metadata, pictures = (
+        {name.removesuffix(end): each for name, each in made.items() if name.endswith(end)}
+        for end in ("/downloads/urls", "/pictures")
+    )
     frame = web_rows(
         study.manifests("ingest", "text"),
-        {
-            name.removesuffix("/pictures"): made
-            for name, made in shards.items()
-            if name.endswith("/pictures")
-        },
+        metadata,
+        pictures,
         study.json("ingest", "tokens", "overlap.json") or [],
     )
     if frame.is_empty():

@@ -48,6 +48,7 @@ def caption_figure(captions: Sequence[str], name: str = "caption_words") -> Figu
 
 def web_rows(
     text: Mapping[str, Manifest],
+    metadata: Mapping[str, Manifest],
     pictures: Mapping[str, Manifest],
     overlap: Sequence[Mapping[str, Any]],
 ) -> pl.DataFrame:
@@ -55,6 +56,7 @@ def web_rows(
 
     Args:
         text: Manifests of the text sources, by name.
+        metadata: Manifests of the lists of addresses, by picture source.
         pictures: Manifests of the picture sources, by name.
         overlap: What the training text shares with evaluation sets, by task.
 
@@ -80,6 +82,9 @@ def web_rows(
                 _named("language", counts["languages"]),
                 in_all="languages looked at",
             )
+    for name, made in metadata.items():
+        outcomes = [("listed", made.rows), *_named("left out", made.facts["left_out"])]
+        rows += _of(name, made.facts["read"], outcomes, in_all="rows of metadata")
     for name, made in pictures.items():
         if made.facts.get("listed"):
             outcomes = [
