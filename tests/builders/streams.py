@@ -48,6 +48,11 @@ def make_streams(
     generator = np.random.default_rng(7)
     job = Job("test", {}, "c0de")
     lengths = {"train": tokens, "valid": tokens // 4, "test": tokens // 4}
+    streams = open_streams(folder)
+    stated = {"dtype": "uint16", "vocabulary_size": vocabulary, "sources": ["made"]}
+    job.finish(streams.tokens, kind="tokens", rows=tokens, files=[], facts=stated)
+    job.finish(streams.pictures.vectors, kind="vectors", rows=pictures, files=[])
+    parents = [streams.tokens, streams.pictures.vectors]
     follower = generator.permutation(vocabulary)
     for split, length in lengths.items():
         stream = np.zeros(length, np.uint16)
@@ -70,13 +75,11 @@ def make_streams(
             write_array(folder / "neighbours" / f"{split}.{name}.npy", column)
         neighbours = folder / "neighbours" / f"{split}.manifest.json"
         facts = {"split": split}
-        job.finish(neighbours, kind="neighbours", rows=length, files=[], facts=facts)
-    streams = open_streams(folder)
-    stated = {"dtype": "uint16", "vocabulary_size": vocabulary, "sources": ["made"]}
-    job.finish(streams.tokens, kind="tokens", rows=tokens, files=[], facts=stated)
+        job.finish(
+            neighbours, kind="neighbours", rows=length, files=[], parents=parents, facts=facts
+        )
     values = generator.normal(size=(pictures, value_width)).astype(np.float16)
     write_array(streams.pictures.vectors.with_name("values.npy"), values)
-    job.finish(streams.pictures.vectors, kind="vectors", rows=pictures, files=[])
     return streams
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from valm.cli.main import app
-from valm.core.manifest import read_manifest, verify_files
+from valm.core.manifest import Manifest, read_manifest, verify_files
 from valm.embed import shards as shards_module
 from valm.embed.encoder import load_encoder
 from valm.embed.picture_form import PictureForm
@@ -106,6 +108,28 @@ def test_every_sample_is_a_vector_or_a_reason(
     rows = pq.read_table(tmp_path / "out/shards/00000.parquet").to_pylist()
     assert [row["row"] for row in rows] == [0, 1, 2, *[None] * 7]
     assert Counter(row["rejected"] for row in rows if row["rejected"]) == facts["rejected"]
+
+
+def test_nothing_of_a_shard_stays_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What Python and numpy hold when a shard begins does not grow by the shards before it."""
+    encoder, raw = open_clip_encoder(tmp_path / "encoder"), write_shards(tmp_path / "raw", 7)
+    held, embed_shard = [], shards_module._embed_shard
+
+    def watched(*given: object) -> Manifest:
+        gc.collect()
+        held.append(tracemalloc.get_traced_memory()[0])
+        return embed_shard(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(shards_module, "_embed_shard", watched)
+    tracemalloc.start()
+    try:
+        run(raw, encoder, tmp_path / "out/vectors.manifest.json", "--workers", "0")
+    finally:
+        tracemalloc.stop()
+    pixels = PHOTOS * 3 * 32 * 32
+    assert len(held) == 7 and held[6] - held[2] < pixels
 
 
 def test_finished_shards_are_skipped_and_parts_add_up(

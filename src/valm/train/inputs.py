@@ -14,7 +14,7 @@ from torch import Tensor
 
 from valm.config.models import Variant
 from valm.core.manifest import read_manifest
-from valm.errors import InputError
+from valm.errors import InputError, IntegrityError
 from valm.ingest.text.tokens import TokenStream
 from valm.models.pictures import standardise
 from valm.retrieve.given import Given, give
@@ -69,6 +69,7 @@ def open_inputs(
 
     Raises:
         InputError: A split is shorter than one block, or neighbours belong to another stream.
+        IntegrityError: Neighbours were found for other tokens, or among other pictures.
     """
     vocabulary_size = int(read_manifest(tokens).facts["vocabulary_size"])
     values = (
@@ -83,6 +84,7 @@ def open_inputs(
         given = None
         if pictures is not None and values is not None:
             manifest = pictures.neighbours[split]
+            _check_made_from(manifest, tokens, pictures.vectors)
             given = open_given(manifest, split, variant, len(values), seed)
             if len(given.mask) != len(stream):
                 raise InputError(
@@ -107,6 +109,18 @@ def open_inputs(
             )
     width = 0 if values is None else values.shape[1]
     return Inputs(vocabulary_size, width, blocks)
+
+
+def _check_made_from(neighbours: Path, tokens: Path, vectors: Path) -> None:
+    """A table for other tokens may well be as long as one for these."""
+    parents = read_manifest(neighbours).parents.values()
+    for what, manifest in (("for other tokens", tokens), ("among other pictures", vectors)):
+        if read_manifest(manifest).digest not in parents:
+            raise IntegrityError(
+                f"the neighbours were found {what} than those of {manifest}",
+                where=neighbours,
+                cure=f"delete {neighbours} and run the study again",
+            )
 
 
 def picture_table(
