@@ -6,7 +6,6 @@ import csv
 import json
 import os
 import random
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from urllib.request import urlopen
 import pytest
 import yaml
 from builders.checkout import ROOT, Checkout
+from builders.free_port import free_port
 from builders.phase_modules import roots
 from builders.recorded_study import Repository, record
 
@@ -197,10 +197,8 @@ def test_a_rerun_never_writes_through_a_link_into_the_cache(
 @pytest.fixture
 def object_store() -> Iterator[dict[str, str]]:
     """A local server that speaks S3, and the variables that lead to it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]
+    port = free_port()
+    command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", port]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
     try:
