@@ -285,24 +285,6 @@ def test_one_cell_of_a_table_is_a_target(finished: Checkout, checkout: Checkout)
     assert scores == same.to_dicts() and len(scores) > 2
 
 
-@pytest.mark.parametrize(
-    "arguments, words",
-    [
-        (["--config", "retrieve={top_kk: 3}"], ["unknown key", "retrieve.top_kk", "'top_k'"]),
-        (["--config", "train={steps: -1}"], ["train.steps", "greater than or equal to 1"]),
-        (["--config", "evaluate={tasks: [shap]}"], ["no task named 'shap'", "'shape'"]),
-    ],
-)
-def test_a_wrong_key_is_one_line_and_exit_code_2(
-    checkout: Checkout, arguments: list[str], words: list[str]
-) -> None:
-    run = checkout.snakemake("--dry-run", *arguments)
-    assert run.returncode == 2
-    assert "Traceback" not in run.stdout
-    (line,) = [line for line in run.stdout.splitlines() if line.startswith("error:")]
-    assert [word for word in words if word not in line] == []
-
-
 @pytest.mark.slow
 def test_one_phase_is_a_target(finished: Checkout, checkout: Checkout) -> None:
     planned = checkout.to_be_run("ingest")

@@ -8,13 +8,14 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from valm.cli.sharing import asked_for
+from valm.config.study import read_settings
 from valm.core.manifest import read_manifest
 from valm.core.shared import Asked, Entry, offered
 from valm.errors import ConfigError
@@ -84,8 +85,11 @@ def planned_jobs(arguments: Sequence[str]) -> list[PlannedJob]:
     """The jobs that ``snakemake <arguments>`` would run, each after those that it waits for.
 
     Raises:
-        ConfigError: Snakemake refuses the configuration or does not know the target.
+        ConfigError: A file of settings is missing or damaged, Snakemake refuses the configuration, or does
+            not know the target.
     """
+    for file in _settings_files(arguments):
+        read_settings(file)  # of which Snakemake would say less, in a traceback
     command = [sys.executable, "-m", "snakemake", "--cores", "all", *arguments]
     run = subprocess.run(
         [*command, "--dry-run", "--printshellcmds", "--nocolor"],
@@ -102,6 +106,23 @@ def planned_jobs(arguments: Sequence[str]) -> list[PlannedJob]:
             cure=None if ours else f"see what it says: snakemake --dry-run {shlex.join(arguments)}",
         )
     return parse_jobs(run.stdout)
+
+
+def _settings_files(arguments: Sequence[str]) -> Iterator[Path]:
+    """What Snakemake takes for files of settings: all words between ``--configfile`` and the next option.
+
+    Raises:
+        ConfigError: One of them looks like a target.
+    """
+    inside = False
+    for word in arguments:
+        if word.startswith("-"):
+            inside = word in ("--configfile", "--configfiles")
+        elif inside:
+            if not Path(word).suffix:
+                cure = "a target stands before --configfile, or behind `--`"
+                raise ConfigError(f"{word!r} is no file of settings", where=word, cure=cure)
+            yield Path(word)
 
 
 def to_be_taken(jobs: Sequence[PlannedJob]) -> dict[Path, Entry]:

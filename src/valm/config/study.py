@@ -89,14 +89,27 @@ def load_study(paths: Iterable[Path]) -> Study:
     merged: dict[str, Any] = {}
     names = [str(path) for path in paths]
     for name in names:
-        try:
-            data = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ConfigError(f"cannot read the configuration: {error}", where=name) from error
-        if not isinstance(data, dict):
-            raise ConfigError("a configuration file must be a mapping", where=name)
-        merged = merge(merged, data)
+        merged = merge(merged, read_settings(Path(name)))
     return parse_study(merged, where=" + ".join(names))
+
+
+def read_settings(file: Path) -> dict[str, Any]:
+    """Read one YAML file of settings, as plain data.
+
+    Raises:
+        ConfigError: It is missing, is not YAML, or is no mapping.
+    """
+    try:
+        data = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        beside = did_you_mean(file.name, (other.name for other in file.parent.glob("*.yaml")))
+        raise ConfigError("there is no such file of settings", where=file, cure=beside) from error
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        said = " ".join(str(error).split())
+        raise ConfigError(f"cannot read the configuration: {said}", where=file) from error
+    if not isinstance(data, dict):
+        raise ConfigError("a configuration file must be a mapping", where=file)
+    return data
 
 
 def _keys_at(path: list[str]) -> list[str]:
