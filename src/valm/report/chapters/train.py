@@ -65,7 +65,8 @@ def speed(results: str | Path) -> Exhibit:
         picture_bytes=size, relative=_times, relative_with_search=_times,
     )  # fmt: skip
     caption = (
-        "Cost of one model, mean over its seeds; GPT-2* = 1x. Picture bytes are the table of every training token's pictures and the"
+        "Cost of one model, mean over its seeds; GPT-2* = 1x. It was measured while the study ran: jobs that shared the machine"
+        " slowed each other down, so small differences say nothing. Picture bytes are the table of every training token's pictures and the"
         " pictures' vectors, which models share. With search, the time that finding a token's pictures took is added once to every"
         " token that is read, as if pictures were searched while training."
     )

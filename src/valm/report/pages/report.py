@@ -108,7 +108,8 @@ def sections(results: Path, study: str) -> list[Section]:
             "scores",
             "Scores and controls",
             "Every task, with the metric as the official code computes it and as we correct it. A score means little"
-            " alone: read it against the controls, and against what a constant answer would score.",
+            " alone: read it against the controls, and against what a constant answer would score. Each number of the page's tables"
+            " leads to the artifact that it is from.",
             [evaluate.summary(results), evaluate.score_figure(results)],
             [
                 evaluate.scores_table(results),

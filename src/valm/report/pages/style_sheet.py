@@ -55,7 +55,8 @@ h3 { font-size: 1.15rem; line-height: 1.3; font-weight: 600; margin: 2.4rem 0 0.
 .anchor-link { display: none; }
 #table-summary .gt_left { min-width: 10rem; }
 #table-summary .gt_right { white-space: normal; min-width: 4.6rem; padding-left: 0.3rem; }
-#table-sources .gt_left { overflow-wrap: anywhere; min-width: 7.5rem; }
+#table-sources .gt_left { min-width: 7rem; }
+#table-sources td:nth-child(3) { overflow-wrap: anywhere; min-width: 11rem; }
 p { margin: 0.7rem 0; text-wrap: pretty; }
 .lead { font-size: 1.2rem; line-height: 1.55; }
 .quiet, .missing { color: var(--muted); font-size: 0.95rem; }
