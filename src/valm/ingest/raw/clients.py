@@ -157,7 +157,6 @@ def _reaching(url: str) -> Iterator[http.client.HTTPResponse]:
         TimeoutError,
         ConnectionError,
     ) as error:
+        why = error.reason if type(error) is urllib.error.URLError else error
         cure = "connect to the net, or set VALM_MIRROR to a mirror that has it"
-        raise SourceError(
-            f"the address cannot be reached: {error}", where=url, cure=cure
-        ) from error
+        raise SourceError(f"the address cannot be reached: {why}", where=url, cure=cure) from error
