@@ -4,8 +4,8 @@ The pictures of a finished study are cut into shards of one size, over and over,
 random tower: what grows with shards would show beside it. Every measurement is a fresh process; sizes
 take turns.
 
-Prints one JSON line: for each number of shards the median of the peaks, in MiB, of the process that encodes
-and of the largest decoding one, and the MiB of the tables that are written at the end, which are mapped.
+Prints one JSON line: for each number of shards the median of the peaks, in MiB, of the process that encodes,
+and the MiB of the tables that are written at the end, which are mapped.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def write_encoder(folder: Path) -> Path:
 
 
 def contestant(folder: Path, count: int, turn: int, line: Connection) -> None:
-    """A process: all shards once; its peak, that of its decoder, and the size of the tables go out."""
+    """A process: all shards once; its peak and the size of the tables go out."""
     from valm.core.job import Job
     from valm.embed.shards import embed_shards
 
@@ -99,11 +99,8 @@ def contestant(folder: Path, count: int, turn: int, line: Connection) -> None:
         Job("embed-shards", {"maximum_megapixels": 40.0}, ""), shards=folder / f"shards{count}",
         encoder=folder / "encoder.manifest.json", output=output, workers=1,
     )  # fmt: skip
-    peaks = [
-        resource.getrusage(who).ru_maxrss / 1024
-        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    ]
-    line.send((*peaks, sum(file.stat().st_size for file in output.parent.glob("*.npy")) / 2**20))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    line.send((peak, sum(file.stat().st_size for file in output.parent.glob("*.npy")) / 2**20))
 
 
 def measure(folder: Path, rounds: int) -> dict[str, Any]:
@@ -118,7 +115,7 @@ def measure(folder: Path, rounds: int) -> dict[str, Any]:
             far_end.close()
             taken[count].append(near_end.recv())
             process.join()
-    names = ("peak_mib", "decoder_peak_mib", "tables_mib")
+    names = ("peak_mib", "tables_mib")
     return {
         str(count): {
             name: round(statistics.median(each), 1)
