@@ -35,16 +35,12 @@ from valm.core.seeding import derive_seed
 from valm.embed.batches import batches
 from valm.embed.encoder import EncoderKind, PictureVectors, Sources, TokenStates
 from valm.embed.towers.losses import PictureSets
-from valm.embed.towers.mentions import find_mentions
 from valm.embed.towers.networks import TextTower
-from valm.embed.towers.sentences import document_texts
 from valm.embed.towers.text_training import Targets, TextTraining, train_text_tower
-from valm.embed.towers.windows import SentenceMix, collect_sentences
-from valm.embed.words import WordReader
+from valm.embed.towers.windows import SentenceMix, sentences_of
 from valm.errors import ConfigError, InputError
 from valm.ingest.pictures.decoding import on_white
-from valm.ingest.pictures.numbering import iterate_pictures, read_picture_list
-from valm.ingest.text.tokens import TokenStream
+from valm.ingest.pictures.numbering import iterate_pictures
 from valm.ingest.vocabulary.tokenizer import load_tokenizer
 
 WEIGHTS = "encoder.safetensors"
@@ -136,14 +132,7 @@ class Classifier(EncoderKind):
         keys = torch.from_numpy(
             np.concatenate([block.keys for block in encoder.vectors(sources.pictures)])
         )
-        reader = WordReader(tokenizer)
-        table = read_picture_list(sources.pictures)
-        pictures = table.filter(table.column("kept")).to_pylist()
-        texts = list(document_texts(TokenStream.open(sources.tokens, "train")))
-        mentions = find_mentions(pictures, [reader.read(ids).texts for ids in texts])
-        sentences = collect_sentences(
-            texts, pictures, mentions, tokenizer, reader, params.sentences
-        )
+        sentences = sentences_of(sources, tokenizer, params.sentences)
         sets = PictureSets.of(sentences.members)
         targets = Targets(keys, sets.means(keys), torch.ones(sets.count, ONE_COLOUR))
         tower.requires_grad_(True).train()
@@ -158,7 +147,7 @@ class Classifier(EncoderKind):
             "context_tokens": encoder.context_tokens,
             "vocabulary_size": tokenizer.vocabulary_size,
             "parameters": sum(value.numel() for value in tensors.values()),
-            "phrases": len(mentions.names),
+            "phrases": len(sentences.forms),
             "training_curve": curve,
         }
 

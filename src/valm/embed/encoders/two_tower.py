@@ -29,24 +29,19 @@ from valm.embed.encoder import EncoderKind, PictureVectors, Sources, TokenStates
 from valm.embed.features.layout import NETWORK_WIDTH
 from valm.embed.towers.inputs import TowerInputs
 from valm.embed.towers.losses import PictureSets
-from valm.embed.towers.mentions import find_mentions
 from valm.embed.towers.networks import PictureTower, TextTower
 from valm.embed.towers.picture_training import PictureTraining, train_picture_tower
 from valm.embed.towers.retrieval_check import precision_after_mentions, states_of
-from valm.embed.towers.sentences import document_texts
 from valm.embed.towers.text_training import (
     Targets,
     TextTraining,
     start_from_phrases,
     train_text_tower,
 )
-from valm.embed.towers.windows import SentenceMix, Sentences, collect_sentences
+from valm.embed.towers.windows import SentenceMix, Sentences, sentences_of
 from valm.embed.values import Scale, ValueForm, ValueSettings
-from valm.embed.words import WordReader
 from valm.errors import ConfigError
-from valm.ingest.pictures.numbering import read_picture_list
 from valm.ingest.probes import COLOURS
-from valm.ingest.text.tokens import TokenStream
 from valm.ingest.vocabulary.tokenizer import load_tokenizer
 
 WEIGHTS = "encoder.safetensors"
@@ -125,14 +120,7 @@ class TwoTower(EncoderKind):
         torch.manual_seed(derive_seed(seed, "towers"))
         features = _read_features(sources.features)
         tokenizer = load_tokenizer(sources.tokenizer)
-        reader = WordReader(tokenizer)
-        table = read_picture_list(sources.pictures)
-        pictures = table.filter(table.column("kept")).to_pylist()
-        texts = list(document_texts(TokenStream.open(sources.tokens, "train")))
-        mentions = find_mentions(pictures, [reader.read(ids).texts for ids in texts])
-        sentences = collect_sentences(
-            texts, pictures, mentions, tokenizer, reader, params.sentences
-        )
+        sentences = sentences_of(sources, tokenizer, params.sentences)
         inputs = TowerInputs.of(features, params.principal_components)
         reduced, shares = inputs.reduced(features), features[:, NETWORK_WIDTH:]
         towers = Towers(params, reduced.shape[1], tokenizer.vocabulary_size)
@@ -151,7 +139,7 @@ class TwoTower(EncoderKind):
             "vocabulary_size": tokenizer.vocabulary_size,
             "inputs_width": reduced.shape[1],
             "parameters": sum(parameter.numel() for parameter in towers.parameters()),
-            "phrases": len(mentions.names),
+            "phrases": len(sentences.forms),
             "training_documents": len(sentences.documents),
             "held_out_documents": len(sentences.held_out),
             "precision_at_4_after_mention": precision_after_mentions(

@@ -12,17 +12,21 @@ from pydantic import Field
 
 from valm.config.base import Settings
 from valm.core.seeding import unit_interval
-from valm.embed.towers.mentions import Mentions
+from valm.embed.encoder import Sources
+from valm.embed.towers.mentions import Mentions, find_mentions
 from valm.embed.towers.sentences import (
     NOTHING,
     Carrier,
     Sentence,
+    document_texts,
     phrase_forms,
     read_captions,
     read_carrier,
     read_sentence,
 )
 from valm.embed.words import WordReader
+from valm.ingest.pictures.numbering import read_picture_list
+from valm.ingest.text.tokens import TokenStream
 from valm.ingest.vocabulary.tokenizer import Tokenizer
 
 T = TypeVar("T")
@@ -78,6 +82,16 @@ class Sentences:
     members: list[NDArray[np.int64]]
     whole_names: list[int]
     parts: list[int]
+
+
+def sentences_of(sources: Sources, tokenizer: Tokenizer, mix: SentenceMix) -> Sentences:
+    """All sentences that an encoder's sources have for its text tower."""
+    reader = WordReader(tokenizer)
+    table = read_picture_list(sources.pictures)
+    pictures = table.filter(table.column("kept")).to_pylist()
+    texts = list(document_texts(TokenStream.open(sources.tokens, "train")))
+    mentions = find_mentions(pictures, [reader.read(ids).texts for ids in texts])
+    return collect_sentences(texts, pictures, mentions, tokenizer, reader, mix)
 
 
 def collect_sentences(

@@ -8,14 +8,13 @@ import polars as pl
 import torch
 
 from valm.config.evaluate import BaselineEntry
-from valm.core.atomic import atomic_path
 from valm.core.hub import digest_of_weights
 from valm.core.job import Job
 from valm.core.logs import logger
 from valm.core.manifest import read_manifest
 from valm.evaluate.answers.baseline import BASELINES, AskedTexts
 from valm.evaluate.answers.checkpoint import Checkpoint
-from valm.evaluate.answers.predict import KIND, OWN
+from valm.evaluate.answers.predict import OWN, save_answers
 from valm.evaluate.questions.prepared import KIND as TASK_KIND
 from valm.evaluate.questions.prepared import MEASURED, NOT_ASKED, read_requests, read_texts
 
@@ -51,14 +50,5 @@ def evaluate_baseline(job: Job, *, task: str, request: Path, output: Path) -> No
         items = read_requests(request)[1].with_columns(seed=pl.lit(SEED), control=pl.lit(OWN))
         asked = AskedTexts(read_texts(request), items, facts["choices"], facts["definitions"])
         answers = baseline.answers(checkpoint, asked)
-    table = output.with_name(f"{task}.parquet")
-    with atomic_path(table) as path:
-        answers.write_parquet(path)
-    job.finish(
-        output,
-        kind=KIND,
-        rows=len(answers),
-        files=[table],
-        parents=[request],
-        facts={"model": entry.name, "task": task, "status": status, "weights": weights},
-    )
+    named = {"model": entry.name, "task": task, "status": status, "weights": weights}
+    save_answers(job, output, answers, [request], named)

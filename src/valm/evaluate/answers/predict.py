@@ -84,20 +84,26 @@ def evaluate_model(
     """
     torch.set_num_threads(job.threads)
     status = status_for(job, read_manifest(request, TASK_KIND).facts)
-    table = output.with_name(f"{task}.parquet")
     answers = pl.DataFrame()
     if status == MEASURED:
         answers = answers_of_models(job, model, request, models, shown)
+    parents = [request, *models, *(shown.parents if shown else [])]
+    save_answers(job, output, answers, parents, {"model": model, "task": task, "status": status})
+
+
+def save_answers(
+    job: Job, output: Path, answers: pl.DataFrame, parents: Sequence[Path], facts: dict[str, Any]
+) -> None:
+    """Write a model's answers to a task, a row each, and their manifest.
+
+    Args:
+        output: ``<task>.manifest.json``; the answers lie beside it.
+        facts: At least its model, task and status.
+    """
+    table = output.with_name(f"{facts['task']}.parquet")
     with atomic_path(table) as path:
         answers.write_parquet(path)
-    job.finish(
-        output,
-        kind=KIND,
-        rows=len(answers),
-        files=[table],
-        parents=[request, *models, *(shown.parents if shown else [])],
-        facts={"model": model, "task": task, "status": status},
-    )
+    job.finish(output, kind=KIND, rows=len(answers), files=[table], parents=parents, facts=facts)
 
 
 def status_for(job: Job, task: Mapping[str, Any]) -> str:
