@@ -48,7 +48,7 @@ LISTED = pa.schema(
 def list_pictures(job: Job, *, pictures: list[Path], output: Path) -> None:
     """Merge the shards' metadata in the order of the study's sources.
 
-    Memory holds 14 bytes a picture, what finding repeats takes, and the metadata of one row group.
+    Memory holds what finding repeats takes for each picture, and the metadata of one row group.
 
     Args:
         pictures: Manifests of the picture sources' shards, in any order.

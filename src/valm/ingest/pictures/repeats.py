@@ -4,8 +4,9 @@ Hashes that differ in at most d bits are equal in at least one of any d + 1 part
 principle). So there is a table for each part, sorted by the part's bits, then by a grid of mean colours; what
 is near a picture stands in a few runs of each table, and every candidate is compared in full.
 
-Each kept picture asks once. A picture costs 14 bytes and 16 in each table, and time grows as sorting does, unless
-far more pictures share a part and a colour than are near one another: few bits keep the parts long.
+Each kept picture asks once. A picture costs 11 bytes and 16 in each table, about twice that while tables are sorted,
+and time grows as sorting does, unless far more pictures share a part and a colour than are near one another:
+few bits keep the parts long.
 """
 
 from __future__ import annotations
