@@ -6,6 +6,7 @@ snakemake works here: then this ends with exit code 5 and says which process it 
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ def main() -> None:
     """Unlock, or say who is at work."""
     for process in working_here():
         print(
-            f"error: a snakemake is working here [process {process.pid}]"
+            f"error: a snakemake is working here [process {process.pid} on {socket.gethostname()}]"
             f" -> wait for it, or stop it: kill {process.pid}",
             file=sys.stderr,
         )
