@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from builders.open_clip_models import parameters, saved, tiny_model
 
 from valm.config.retrieve import Query
 from valm.embed.encoders.open_clip import OpenClipEncoder, Params
+from valm.embed.encoders.two_tower import ClipTwoTowerEncoder, TwoTowerEncoder
 from valm.errors import ConfigError
 from valm.retrieve.chunks import chunk_lengths
 from valm.retrieve.queries import queried_texts, states_at, token_states
@@ -130,3 +132,40 @@ def test_other_encoders_and_shorter_ones_refuse_chunks(tmp_path: Path) -> None:
     short = OpenClipEncoder(model, Params.model_validate(params))
     with pytest.raises(ConfigError, match="up to 75 tokens, the encoder reads 19"):
         states_at(short, tokens, texts, np.arange(3), CHUNKS)
+
+
+def towers(kind: type[TwoTowerEncoder], context_tokens: int) -> TwoTowerEncoder:
+    """Two towers of which only the sizes are asked for."""
+    encoder = kind.__new__(kind)
+    encoder.key_width = encoder.value_width = 4
+    encoder.context_tokens = context_tokens
+    return encoder
+
+
+@pytest.mark.parametrize(
+    "kind, context_tokens, said",
+    [
+        (ClipTwoTowerEncoder, 64, None),
+        (ClipTwoTowerEncoder, 63, "up to 64 tokens, the encoder reads 63"),
+        (TwoTowerEncoder, 64, "does not read CLIP's ids"),
+    ],
+)
+def test_towers_over_clip_s_vocabulary_can_be_asked_in_chunks(
+    kind: type[TwoTowerEncoder], context_tokens: int, said: str | None
+) -> None:
+    encoder = towers(kind, context_tokens)
+    none = np.zeros(0, np.int64)
+    query = Query(scheme="chunks", sequence_tokens=64)
+    expected = pytest.raises(ConfigError, match=said) if said else nullcontext()
+    with expected:
+        states_at(encoder, none, np.zeros(1, np.int64), none, query)
+
+
+def test_towers_know_clip_s_ids_of_both_kinds_of_vocabulary(encoder: OpenClipEncoder) -> None:
+    own = towers(ClipTwoTowerEncoder, 64)
+    assert isinstance(own, ClipTwoTowerEncoder)
+    own.vocabulary = "clip_fairseq"
+    ids = np.array([2, 4, 300, 4 + 49_407])
+    np.testing.assert_array_equal(own.clip_ids(ids), encoder.clip_ids(ids))
+    own.vocabulary = "clip"
+    np.testing.assert_array_equal(own.clip_ids(ids[:3]), ids[:3])

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from valm.cli.dry_run import PlannedJob, to_be_taken
 from valm.cli.garbage import collect
 from valm.cli.sharing import asked_for
 from valm.config.study import results_of
 from valm.core.atomic import write_text
 from valm.core.job import Job
 from valm.core.manifest import read_manifest, verify_files
-from valm.core.shared import Asked, made_once, offered
+from valm.core.shared import Asked, made_once, offer, offered
 from valm.report.describe import describe
 from valm.report.results import Results
 from valm.report.tables.costs import rule_costs
@@ -217,6 +218,33 @@ def test_what_is_always_done_tells_what_comes_out(verb: Verb) -> None:
     (known,) = offered(second)
     assert known[0].digest == read_manifest(Path("results") / first.manifest).digest
     assert Results(results_of("b")).made_by_others() == {}
+
+
+def test_a_plan_knows_what_will_be_taken_before_its_inputs_are_there() -> None:
+    def planned(study: str, verb: str, name: str, **more: str) -> PlannedJob:
+        output = results_of(study) / f"{name}.manifest.json"
+        words = {"output": str(output), "log": f"logs/{study}/{name}.log"} | more
+        return PlannedJob("", "", verb, options(**words))
+
+    def jobs(study: str, key: int = 1) -> list[PlannedJob]:
+        fetched = planned(study, "fetch-source", "emoji")
+        index = planned(study, VERB, "index", raw=str(fetched.output), section=f'{{"key": {key}}}')
+        shown = planned(study, "show-pictures", "shown", index=str(index.output))
+        return [fetched, index, shown]
+
+    parents: list[Path] = []
+    for job in jobs("a"):
+        asked = job.asked()
+        assert asked
+        Job(job.verb, job.section, "c").finish(
+            job.output, kind="k", rows=1, files=[], parents=parents
+        )
+        offer(asked)
+        parents = [job.output]
+    _, index, shown = jobs("b")
+    assert set(to_be_taken(jobs("b"))) == {index.output, shown.output}
+    assert to_be_taken(jobs("b", key=2)) == {}
+    assert not results_of("b").exists()
 
 
 def test_a_history_that_no_manifest_names_is_taken_too(tmp_path: Path) -> None:

@@ -205,14 +205,15 @@ def _check_fits(query: Query, encoder: Encoder) -> None:
             raise ConfigError(
                 "chunks are cut at CLIP's punctuation, and the encoder does not read CLIP's ids",
                 where="retrieve.presets[].query.scheme",
-                cure="set it to windows, or embed.encoder to an open_clip model",
+                cure="set it to windows, embed.encoder to an open_clip model, or"
+                " ingest.tokenizer.kind to clip",
             )
-        if encoder.context_tokens < LONGEST_CHUNK:
+        longest = min(LONGEST_CHUNK, query.sequence_tokens)
+        if encoder.context_tokens < longest:
             raise ConfigError(
-                f"chunks have up to {LONGEST_CHUNK} tokens, the encoder reads"
-                f" {encoder.context_tokens}",
+                f"chunks have up to {longest} tokens, the encoder reads {encoder.context_tokens}",
                 where="retrieve.presets[].query.scheme",
-                cure="set it to windows, or embed.encoder to a model with CLIP's 77 positions",
+                cure="set it to windows, or embed.encoder to a model that reads as many",
             )
     elif query.window_tokens > encoder.context_tokens:
         raise ConfigError(

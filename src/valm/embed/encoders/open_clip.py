@@ -34,35 +34,22 @@ from valm.core.job import Job
 from valm.core.manifest import read_manifest
 from valm.core.registry import did_you_mean
 from valm.embed.batches import batches
+from valm.embed.clip_ids import CLIP_IDS, END_OF_TEXT, START_OF_TEXT
 from valm.embed.encoder import EncoderKind, PictureVectors, Sources, TokenStates
 from valm.embed.picture_form import PictureForm
 from valm.embed.tower_pass import TextPass, picture_vectors
 from valm.errors import ConfigError, InputError, IntegrityError
 from valm.ingest.pictures.decoding import on_white
 from valm.ingest.pictures.numbering import iterate_pictures
-from valm.ingest.text.fairseq import END_OF_LINE, SPECIAL_ENTRIES
 
 # open_clip's own layout of a model's folder, which it reads back under the name "local-dir:".
 WEIGHTS, CONFIG = "open_clip_model.safetensors", "open_clip_config.json"
-START_OF_TEXT, END_OF_TEXT = 49_406, 49_407
-FILLING = 0  # what the official code puts for fairseq's padding: CLIP's "!"
 WHERE = "embed.encoder.params"
 # What torch and safetensors raise on damaged files, on pickles with more than tensors (which run
 # no code under weights_only), and on tensors of another model.
 UNFIT = (
     pickle.UnpicklingError, RuntimeError, SafetensorError, EOFError, AttributeError, StopIteration,
 )  # fmt: skip
-
-
-def _behind_fairseqs() -> NDArray[np.int64]:
-    """CLIP's id of each id of fairseq's layout: ``</s>`` is the end of text (VALM.md 3.1)."""
-    special = np.full(len(SPECIAL_ENTRIES), FILLING)
-    special[END_OF_LINE] = END_OF_TEXT
-    return np.concatenate([special, np.arange(END_OF_TEXT + 1)])
-
-
-# CLIP's ids by the study's, for the kinds of vocabulary that hold them.
-CLIP_IDS = {"clip": np.arange(END_OF_TEXT + 1), "clip_fairseq": _behind_fairseqs()}
 
 
 class Params(Settings):

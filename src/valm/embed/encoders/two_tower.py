@@ -24,7 +24,9 @@ from torch import Tensor, nn
 from valm.config.base import Settings
 from valm.core.atomic import atomic_path
 from valm.core.job import Job
+from valm.core.manifest import read_manifest
 from valm.core.seeding import derive_seed
+from valm.embed.clip_ids import CLIP_IDS
 from valm.embed.encoder import EncoderKind, PictureVectors, Sources, TokenStates
 from valm.embed.features.layout import NETWORK_WIDTH
 from valm.embed.towers.inputs import TowerInputs
@@ -107,6 +109,17 @@ class TwoTowerEncoder:
         return PictureVectors(keys.numpy(), np.ones(len(keys), np.float32), values.numpy())
 
 
+class ClipTwoTowerEncoder(TwoTowerEncoder):
+    """Towers that were trained on CLIP's vocabulary, so that a text's CLIP ids are known."""
+
+    vocabulary: str
+
+    def clip_ids(self, ids: NDArray[np.integer]) -> NDArray[np.int64]:
+        """CLIP's ids of the study's."""
+        found: NDArray[np.int64] = CLIP_IDS[self.vocabulary][ids]
+        return found
+
+
 class TwoTower(EncoderKind):
     """Trains, saves and loads the two towers."""
 
@@ -136,6 +149,7 @@ class TwoTower(EncoderKind):
             "key_width": params.key_width,
             "value_width": params.values.width,
             "context_tokens": params.context_tokens,
+            "vocabulary": read_manifest(sources.tokenizer, "tokenizer").facts["kind"],
             "vocabulary_size": tokenizer.vocabulary_size,
             "inputs_width": reduced.shape[1],
             "parameters": sum(parameter.numel() for parameter in towers.parameters()),
@@ -165,9 +179,12 @@ class TwoTower(EncoderKind):
             params.values,
         )  # fmt: skip
         inputs = TowerInputs.from_tensors(tensors)
-        return TwoTowerEncoder(
-            params, towers, inputs, form, _scale(tensors, "pictures"), _scale(tensors, "text")
-        )
+        parts = (inputs, form, _scale(tensors, "pictures"), _scale(tensors, "text"))
+        if facts.get("vocabulary") not in CLIP_IDS:
+            return TwoTowerEncoder(params, towers, *parts)
+        encoder = ClipTwoTowerEncoder(params, towers, *parts)
+        encoder.vocabulary = facts["vocabulary"]
+        return encoder
 
     def embed(
         self, encoder: TwoTowerEncoder, pictures: Path, features: Path | None, first_id: int
