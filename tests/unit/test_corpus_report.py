@@ -1,5 +1,6 @@
 """What the report says of captions and of the web's text and pictures: every count, in its place."""
 
+import json
 from pathlib import Path
 
 import polars as pl
@@ -73,3 +74,13 @@ def test_the_notebook_shows_them_and_says_where_a_study_has_none(tmp_path: Path)
     write_json(results / "ingest" / "tokens" / "overlap.json", overlap)
     shown = ingest.web(results)
     assert isinstance(shown, Table) and "share 13 words with mpqa" in shown.html
+
+
+def test_the_text_table_says_what_decontamination_left_out(tmp_path: Path) -> None:
+    results = write_results(tmp_path / "results")
+    assert "Left out" not in ingest.text(results).caption  # type: ignore[union-attr]
+    made = results / "ingest" / "tokens" / "tokens.manifest.json"
+    manifest = json.loads(made.read_text())
+    manifest["facts"]["decontaminated"] = 5
+    write_json(made, manifest)
+    assert "evaluation sets: 5 documents" in ingest.text(results).caption  # type: ignore[union-attr]

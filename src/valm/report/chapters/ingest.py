@@ -166,6 +166,9 @@ def text(results: str | Path) -> Exhibit:
         for split in ("valid", "test")
     )
     caption = f"The training text: {number(train['tokens'])} tokens; besides it {held_out}."
+    if "decontaminated" in tokens.facts:
+        left_out = number(tokens.facts["decontaminated"])
+        caption += f" Left out for text of the evaluation sets: {left_out} documents."
     labels = {
         "source": "Source", "documents": "Documents", "tokens": "Tokens", "share": "Share, %", "licence": "Licence",
     }  # fmt: skip
