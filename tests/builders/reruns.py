@@ -146,6 +146,7 @@ KEYS: dict[str, Change] = {
     ),
     **presets("name", FIXED | {"name": "parity"}, other_jobs=True),
     **presets("index", FIXED | {"index": "ivf"}),
+    **presets("mode", FIXED | {"mode": "online"}, MODELS, other_jobs=True),
     **presets(
         "exclude_same_document",
         FIXED | {"exclude_same_document": False},
@@ -214,6 +215,7 @@ KEYS: dict[str, Change] = {
     ),
     "train.checkpoint_every_steps": Change(5, set()),
     "train.tracking": Change("trackio", set()),
+    "train.retrieval_processes": Change(2, set()),
     "evaluate.tasks": Change(["shape"], {"audit_leakage"} | SCORES, other_jobs=True),
     "evaluate.optional_tasks": Change(
         ["size"], {"prepare_task", "audit_leakage", "illustrate_task"} | ANSWERS, other_jobs=True

@@ -74,7 +74,7 @@ def write_stream(
         np.save(folder / f"{split}.sources.npy", np.zeros(len(documents), np.uint8))
         np.save(folder / f"{split}.came_with.npy", np.array(came_with, np.int64).reshape(-1, 2).T)
     manifest = folder / "tokens.manifest.json"
-    facts = {"dtype": "uint16", "sources": ["test"]}
+    facts = {"dtype": "uint16", "vocabulary_size": 512, "sources": ["test"]}
     retrieve_job("find-neighbours").finish(
         manifest, kind="tokens", rows=int(offsets[-1]), files=folder.glob("*.bin"), facts=facts
     )

@@ -93,7 +93,7 @@ def test_a_variant_may_read_fewer_pictures_than_were_found_and_no_more(tmp_path:
     assert np.array_equal(part.mask, whole.mask[:, :2]) and part.mask.shape[1] == 2
     assert part.ids is not None and whole.ids is not None
     assert np.array_equal(part.ids, whole.ids[:, :2])
-    with pytest.raises(InputError, match=r"'valm' reads 4 pictures a token, the table holds 3"):
+    with pytest.raises(InputError, match=r"'valm' reads 4 pictures a token, 3 are found"):
         open_given(manifest, "train", valm.model_copy(update={"top_k": 4}), 20, seed=1)
 
 
@@ -101,7 +101,10 @@ def test_a_table_on_the_disk_gives_the_same_pictures_as_one_in_memory() -> None:
     values = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float16)
     given = Given(mask=np.ones((20, 2), bool), ids=np.arange(40).reshape(20, 2) % 9)
     tables = (values, standardise(torch.from_numpy(values)))
-    mapped, kept = (Blocks(np.zeros(20, int), 6, given, t).batch(np.array([2, 0])) for t in tables)
+    mapped, kept = (
+        next(Blocks(np.zeros(20, int), 6, given, table=t).batches(iter([np.array([2, 0])])))
+        for t in tables
+    )
     assert mapped.pictures is not None
     assert kept.pictures is not None
     there, here = mapped.pictures.standard_values(), kept.pictures.standard_values()

@@ -25,7 +25,7 @@ from valm.cli.plugin_modules import plugin_modules
 from valm.cli.registries import REGISTRIES
 from valm.config.plugins import check_plugins
 from valm.config.study import parse_study
-from valm.config.verbs import ASIDE, aside_for, code_for, section_for
+from valm.config.verbs import ASIDE, aside_for, code_for, online_preset, section_for
 from valm.core.digest import canonical_json
 from valm.errors import ConfigError
 from valm.ingest.raw.sources import source_named
@@ -190,9 +190,9 @@ def index_names():
     return [index.name for index in STUDY.retrieve.indices]
 
 
-def preset_names():
-    """All presets of the study."""
-    return [preset.name for preset in STUDY.retrieve.presets]
+def cached_presets():
+    """The presets whose pictures lie in tables."""
+    return [preset.name for preset in STUDY.retrieve.presets if preset.mode == "cached"]
 
 
 def searched_index(pattern, preset=None):
@@ -234,14 +234,21 @@ def picture_inputs(wildcards):
     if STUDY.models.named(wildcards.model).pictures == "none":
         return {}
     neighbours, preset = rules.find_neighbours.output, preset_of(wildcards)
-    return {
+    vectors = {
+        "vectors": rules.embed_pictures.output.manifest,
+        "vectors_data": ancient(rules.embed_pictures.output.data),
+    }
+    if online_preset(STUDY, wildcards.model):
+        index = searched_index(rules.build_index.output.manifest, preset)(wildcards)
+        data = searched_index(rules.build_index.output.data, preset)(wildcards)
+        encoder = rules.make_encoder.output.manifest
+        return vectors | {"encoder": encoder, "index": index, "index_data": ancient(data)}
+    return vectors | {
         "neighbours_train": neighbours.manifest.format(preset=preset, split="train"),
         "neighbours_valid": neighbours.manifest.format(preset=preset, split="valid"),
         "neighbours_data": ancient(
             expand(neighbours.data, preset=preset, split=["train", "valid"])
         ),
-        "vectors": rules.embed_pictures.output.manifest,
-        "vectors_data": ancient(rules.embed_pictures.output.data),
     }
 
 

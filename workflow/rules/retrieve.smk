@@ -143,7 +143,7 @@ rule retrieve:
     input:
         expand(
             rules.find_neighbours.output.manifest,
-            preset=preset_names(),
+            preset=cached_presets(),
             split=["train", "valid"],
         ),
         rules.measure_recall.output.manifest,

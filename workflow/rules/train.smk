@@ -18,6 +18,8 @@ rule train_model:
         code=code("train-model"),
         neighbours_train=each("--neighbours-train", "neighbours_train"),
         neighbours_valid=each("--neighbours-valid", "neighbours_valid"),
+        encoder=each("--encoder", "encoder"),
+        index=each("--index", "index"),
         vectors=each("--vectors", "vectors"),
     log:
         "<logs>/train_model/{model}/seed{seed}.log",
@@ -33,7 +35,7 @@ rule train_model:
     shell:
         "python -m valm train-model --model {wildcards.model} --seed {wildcards.seed}"
         " --tokens {input.tokens} {params.neighbours_train} {params.neighbours_valid}"
-        " {params.vectors} --output {output.manifest}"
+        " {params.encoder} {params.index} {params.vectors} --output {output.manifest}"
         " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
 
 

@@ -23,6 +23,10 @@ THROUGH_THE_ENCODER = (
 )  # fmt: skip
 
 
+# What a model is trained with in place of a table, if its preset is online.
+ONLINE = "valm.retrieve.online"
+
+
 def _variant(section: Section) -> Names:
     (variant,) = section["models.variants"]
     yield "models.variants[].fusion", variant["fusion"]["name"]
@@ -86,9 +90,12 @@ def plugin_modules(
         encoder: Name of the encoder, for verbs that read through it.
     """
     named = list(USED[verb](section, choices)) if verb in USED else []
-    if encoder is not None and verb in THROUGH_THE_ENCODER:
+    retrieves = verb == "train-model" and "retrieve.presets" in section
+    if encoder is not None and (retrieves or verb in THROUGH_THE_ENCODER):
         named.append(("embed.encoder", encoder))
     modules = [REGISTRIES[registry].module(name) for registry, name in named]
+    if retrieves:
+        modules.append(ONLINE)
     if verb == "run-notebook" and choices["chapter"] in CHAPTERS.names():
         modules.append(CHAPTERS.module(str(choices["chapter"])))
     return modules

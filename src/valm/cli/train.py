@@ -22,6 +22,12 @@ def train_model(
     neighbours_valid: Annotated[
         Path | None, typer.Option(help="Manifest of the validation tokens' neighbours.")
     ] = None,
+    encoder: Annotated[
+        Path | None, typer.Option(help="Manifest of the encoder, if the preset is online.")
+    ] = None,
+    index: Annotated[
+        Path | None, typer.Option(help="Manifest of the index that is searched then.")
+    ] = None,
     vectors: Annotated[Path | None, typer.Option(help="Manifest of the picture vectors.")] = None,
     resume_from: Annotated[
         Path | None,
@@ -35,10 +41,16 @@ def train_model(
     from valm.train.fit import train_model as run
     from valm.train.inputs import TRAIN, VALID, PictureFiles
 
-    job = options.open_job(model=model, seed=seed)
+    job = options.open_job(encoder=encoder, model=model, seed=seed)
     pictures = None
     if vectors and neighbours_train and neighbours_valid:
         pictures = PictureFiles(vectors, {TRAIN: neighbours_train, VALID: neighbours_valid})
+    elif vectors and encoder and index:
+        from valm.retrieve.online import OnlineRetrieval
+
+        pictures = PictureFiles(
+            vectors, {}, OnlineRetrieval.of(job, tokens, encoder, vectors, index)
+        )
     run(
         job,
         model=model,

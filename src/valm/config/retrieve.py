@@ -71,6 +71,11 @@ class Preset(Settings):
     name: str = Field(pattern=r"^[a-z0-9_]+$", description="Name in results and in variants.")
     query: Query = Field(default_factory=Query, description="Queries.")
     index: str = Field("exact", description="The index that neighbours are taken from.")
+    mode: Literal["cached", "online"] = Field(
+        "cached",
+        description="'cached': a table of every token's pictures, made once for all models; 'online': found"
+        " while a model is trained, with no table on the disk.",
+    )
     exclude_same_document: bool = Field(
         True,
         description="No token of a document finds a picture that the document came with: whose caption it"

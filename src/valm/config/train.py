@@ -73,6 +73,11 @@ class Train(Settings):
     tracking: Literal["none", "wandb", "trackio"] = Field(
         "none", description="Service that shows the losses too; its package is yours to install."
     )
+    retrieval_processes: int = Field(
+        1,
+        ge=1,
+        description="Processes that find pictures for a model of an online preset; 1: a thread of it.",
+    )
     devices: Devices = Field(default_factory=Devices, description="Processes and memory.")
 
     @model_validator(mode="after")

@@ -87,8 +87,19 @@ VERBS: dict[str, Verb] = {
     "train-model": Verb(
         "train",
         "valm.train.fit",
-        ("models.trunk", "models.variants", "train", "seed"),
-        aside=("train.checkpoint_every_steps", "train.tracking"),
+        (
+            "models.trunk",
+            "models.variants",
+            "train",
+            "retrieve.presets",  # these two in place of a table, if its preset is online
+            "retrieve.top_k",
+            "seed",
+        ),
+        aside=(
+            "train.checkpoint_every_steps",
+            "train.tracking",
+            "train.retrieval_processes",
+        ),
         histories=("metrics.jsonl",),
     ),
     "prepare-task": Verb(
@@ -160,7 +171,7 @@ OF_ONE_STUDY = ("run-notebook", "write-viewer", "write-report", "write-changes")
 ALWAYS_DONE = ("fetch-source",)
 
 # Verbs that find the pictures of the study's own documents; others look up texts that came with none.
-OF_STREAMS = ("find-neighbours", "illustrate-task")
+OF_STREAMS = ("find-neighbours", "illustrate-task", "train-model")
 
 # The variable by which the workflow hands all its jobs the keys that are read aside, as JSON.
 ASIDE = "VALM_ASIDE"
@@ -210,15 +221,24 @@ def section_for(study: Study, verb: str, **choices: str | int) -> dict[str, Any]
         section["train"] = {
             key: value for key, value in section["train"].items() if f"train.{key}" not in left_out
         }
+        if "model" in choices:
+            online = online_preset(study, str(choices["model"]))
+            node = section.pop("retrieve.presets")
+            top_k = section.pop("retrieve.top_k")
+            if online is not None:
+                section["retrieve.presets"] = [_entry_named(node, "retrieve.presets", online)]
+                section["retrieve.top_k"] = top_k
     if "models.variants" in section:
         # The pictures of which preset it is given is a matter of its inputs.
         section["models.variants"] = [
             {key: value for key, value in entry.items() if key != "preset"}
             for entry in section["models.variants"]
         ]
-    if "retrieve.presets" in section and verb not in OF_STREAMS:
+    if "retrieve.presets" in section:
+        # Whether pictures lie in a table is no matter of which they are.
+        left_out = {"mode"} if verb in OF_STREAMS else {"mode", "exclude_same_document"}
         section["retrieve.presets"] = [
-            {key: value for key, value in entry.items() if key != "exclude_same_document"}
+            {key: value for key, value in entry.items() if key not in left_out}
             for entry in section["retrieve.presets"]
         ]
     if verb == "build-index":
@@ -242,6 +262,13 @@ def section_for(study: Study, verb: str, **choices: str | int) -> dict[str, Any]
         if not study.models.named(str(choices["model"])).takes_controls:
             section["evaluate.controls"] = []
     return section
+
+
+def online_preset(study: Study, model: str) -> str | None:
+    """The name of the preset by which a model's pictures are found while it is trained, if any are."""
+    variant = study.models.named(model)
+    preset = study.retrieve.preset_named(variant.preset)
+    return preset.name if variant.pictures != "none" and preset.mode == "online" else None
 
 
 def aside_for(study: Study, *verbs: str) -> dict[str, Any]:

@@ -118,7 +118,9 @@ def query_of(ancestry: Ancestry) -> tuple[Query, int]:
     Raises:
         InputError: The model was trained without pictures, or long ago.
     """
-    neighbours = ancestry.manifests("neighbours")
+    models = ancestry.manifests()
+    online = {p: m for p, m in models.items() if m.kind == "model" and PRESETS in m.recipe.section}
+    neighbours = ancestry.manifests("neighbours") or online
     if not neighbours:
         raise InputError(
             "the model was trained without pictures, so no retriever goes with it",
@@ -133,7 +135,7 @@ def query_of(ancestry: Ancestry) -> tuple[Query, int]:
             cure="it is of an older version: run the study again",
         )
     model = next(iter(ancestry.manifests().values()))
-    top_k = model.facts.get("top_k") or found.facts["top_k"]
+    top_k = model.facts.get("top_k") or found.recipe.section["retrieve.top_k"]
     return Query.model_validate(presets[0]["query"]), int(top_k)
 
 

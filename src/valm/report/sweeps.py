@@ -89,6 +89,8 @@ def _aspects(model: Manifest, path: Path) -> dict[str, Any]:
     if "models.trunk" in section:
         known["layer"] = section["models.trunk"]["layers"] - from_end + 1
     neighbours = parent_of(model, path, "neighbours")
+    if neighbours is None and "retrieve.presets" in section:
+        neighbours = model, path  # found online: the model's own recipe says how
     if neighbours is not None:
         recipe = neighbours[0].recipe.section
         known["top_k"] = known["top_k"] or recipe.get("retrieve.top_k")

@@ -33,9 +33,24 @@ class Given:
     ids: NDArray[np.int32] | None = None
     values: NDArray[np.float16] | None = None
 
+    def at(self, places: NDArray[np.int64]) -> Given:
+        """What the tokens at some places are given."""
+        return Given(
+            self.mask[places],
+            None if self.ids is None else self.ids[places],
+            None if self.values is None else self.values[places],
+        )
+
 
 class Control(Protocol):
-    """One answer to the question: what is a token given?"""
+    """One answer to the question: what is a token given?
+
+    Attributes:
+        reads_retrieved: Whether that depends on what was retrieved for the token, and on nothing but it.
+            Otherwise nothing needs to be retrieved.
+    """
+
+    reads_retrieved: bool
 
     def pictures(
         self,
@@ -56,6 +71,15 @@ class Control(Protocol):
 
 
 CONTROLS: Registry[Control] = Registry("picture control", "valm.retrieve.controls")
+
+
+def reads_retrieved(control: str) -> bool:
+    """Whether a control gives a token what follows from what was retrieved for it.
+
+    Raises:
+        ConfigError: There is no such control.
+    """
+    return CONTROLS.get(control).reads_retrieved
 
 
 def give(

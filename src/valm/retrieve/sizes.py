@@ -37,9 +37,11 @@ def neighbour_bytes(preset: Preset, top_k: int, value_width: int) -> int:
     """Bytes a token of a preset's tables.
 
     Args:
-        preset: Whether text states are kept.
+        preset: Whether there are tables, and text states are kept.
         top_k: Pictures a token.
         value_width: Of a text state.
     """
+    if preset.mode == "online":
+        return 0
     columns = layout(top_k, value_width if preset.text_states else 0)
     return sum(width * np.dtype(dtype).itemsize for width, dtype in columns.values())

@@ -71,7 +71,9 @@ def train_model(
     trunk_settings = job.settings("models.trunk", Trunk)
     trunk = TrunkConfig(**trunk_settings.model_dump(exclude={"init_from"}))
     dtype = getattr(torch, settings.precision)
-    inputs = open_inputs(variant, trunk.context_tokens, dtype, job.seed, tokens, pictures)
+    context = trunk.context_tokens
+    validated = max(1, settings.validation_tokens // context)
+    inputs = open_inputs(variant, context, validated, dtype, job.seed, tokens, pictures)
     sizes = (trunk, fusion, inputs.vocabulary_size, inputs.value_width, variant.objective)
     language_model = LanguageModel(*sizes)
     initialise(language_model, seed)
@@ -130,6 +132,6 @@ def _pictures_of(
         raise ConfigError(
             f"the fusion {fusion.name!r} of {variant.name!r} reads pictures, but none were named",
             cure="set its pictures to a control, and give --vectors, --neighbours-train and "
-            "--neighbours-valid",
+            "--neighbours-valid, or --encoder and --index",
         )
     return pictures

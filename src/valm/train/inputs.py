@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -17,24 +18,52 @@ from valm.core.manifest import read_manifest
 from valm.errors import InputError, IntegrityError
 from valm.ingest.text.tokens import TokenStream
 from valm.models.pictures import standardise
-from valm.retrieve.given import Given, give
+from valm.retrieve.given import Given, give, reads_retrieved
 from valm.train.batches import Blocks
 
 TRAIN, VALID = "train", "valid"
 TABLE_BYTES_IN_MEMORY = 2 << 30
 
 
+class Retrieval(Protocol):
+    """Finds the pictures of tokens while a model is trained (``valm.retrieve.online``)."""
+
+    @property
+    def parents(self) -> list[Path]:
+        """The manifests that it reads beside those of vectors and tokens."""
+        ...
+
+    @property
+    def top_k(self) -> int:
+        """How many pictures it finds a token."""
+        ...
+
+    def given(
+        self,
+        split: str,
+        asked: Iterable[NDArray[np.int64]],
+        control: str,
+        shown: int | None,
+        table_rows: int,
+        seed: int,
+    ) -> Iterator[tuple[NDArray[np.int64], Given]]:
+        """Positions in a stream, batch by batch, with what a picture control gives there."""
+        ...
+
+
 @dataclass(frozen=True)
 class PictureFiles:
-    """Manifests of the picture vectors, and of the neighbours by split."""
+    """Manifests of the picture vectors, and of the neighbours by split, or what finds those online."""
 
     vectors: Path
     neighbours: Mapping[str, Path]
+    retrieval: Retrieval | None = None
 
     @property
     def parents(self) -> list[Path]:
         """All manifests."""
-        return [self.vectors, *self.neighbours.values()]
+        online = [] if self.retrieval is None else self.retrieval.parents
+        return [self.vectors, *self.neighbours.values(), *online]
 
 
 @dataclass(frozen=True)
@@ -55,6 +84,7 @@ class Inputs:
 def open_inputs(
     variant: Variant,
     context_tokens: int,
+    validated: int,
     dtype: torch.dtype,
     seed: int,
     tokens: Path,
@@ -63,6 +93,7 @@ def open_inputs(
     """Open the token streams and, for a variant that looks at pictures, what its control gives.
 
     Args:
+        validated: Blocks that a validation reads: found online, their pictures are found here.
         dtype: Type that the picture table is kept in.
         seed: The study's seed, from which controls draw.
         pictures: None for a variant that reads none.
@@ -81,34 +112,59 @@ def open_inputs(
     blocks = {}
     for split in (TRAIN, VALID):
         stream = TokenStream.open(tokens, split).tokens
-        given = None
-        if pictures is not None and values is not None:
-            manifest = pictures.neighbours[split]
-            _check_made_from(manifest, tokens, pictures.vectors)
-            given = open_given(manifest, split, variant, len(values), seed)
-            if len(given.mask) != len(stream):
-                raise InputError(
-                    f"{len(given.mask):,} tokens have neighbours, the {split} stream has "
-                    f"{len(stream):,}",
-                    where=manifest,
-                    cure="run the study again: the neighbours belong to another stream",
-                )
-            if given.values is not None and given.values.shape[-1] != values.shape[1]:
-                raise InputError(
-                    f"the text states of {split} have {given.values.shape[-1]} values, the pictures"
-                    f" {values.shape[1]}",
-                    where=manifest,
-                    cure="run the study again: they are of another encoder",
-                )
-        blocks[split] = Blocks(stream, context_tokens, given, table)
+        blocks[split] = Blocks(stream, context_tokens, table=table)
         if not len(blocks[split]):
             raise InputError(
                 f"the {split} stream of {len(stream):,} tokens is shorter than one block",
                 where=tokens,
                 cure="use more text (ingest.text) or a smaller models.trunk.context_tokens",
             )
+        if pictures is None or values is None:
+            continue
+        if pictures.retrieval is None:
+            manifest = pictures.neighbours[split]
+            _check_made_from(manifest, tokens, pictures.vectors)
+            given = open_given(manifest, split, variant, len(values), seed)
+            _check_fits(given, manifest, split, len(stream), values.shape[1])
+            blocks[split] = replace(blocks[split], given=given)
+        else:
+            first = None if split == TRAIN else min(validated, len(blocks[split])) * context_tokens
+            blocks[split] = _online(
+                blocks[split], pictures.retrieval, split, variant, values, seed, first
+            )
     width = 0 if values is None else values.shape[1]
     return Inputs(vocabulary_size, width, blocks)
+
+
+def _online(
+    blocks: Blocks,
+    retrieval: Retrieval,
+    split: str,
+    variant: Variant,
+    values: NDArray[np.float16],
+    seed: int,
+    first: int | None,
+) -> Blocks:
+    """Blocks whose pictures are found while they are read, or those of so many first tokens at once.
+
+    A control that reads nothing retrieved gives to the whole stream, as it does beside a table.
+    """
+    _check_depth(variant, retrieval.top_k, "retrieve.top_k")
+    control, shown, rows = variant.pictures, variant.top_k or retrieval.top_k, len(values)
+    if not reads_retrieved(control):
+        nothing = np.broadcast_to(np.int32(-1), (len(blocks.tokens), shown))
+        states = np.broadcast_to(np.float16(0), (len(blocks.tokens), values.shape[1]))
+        return replace(blocks, given=give(control, nothing, states, rows, seed))
+    if first is not None:
+        asked = iter([np.arange(first)])
+        _, given = next(retrieval.given(split, asked, control, variant.top_k, rows, seed))
+        return replace(blocks, given=given)
+    return replace(
+        blocks,
+        found_online=lambda asked: retrieval.given(
+            split, asked, control, variant.top_k, rows, seed
+        ),
+    )
 
 
 def _check_made_from(neighbours: Path, tokens: Path, vectors: Path) -> None:
@@ -121,6 +177,31 @@ def _check_made_from(neighbours: Path, tokens: Path, vectors: Path) -> None:
                 where=neighbours,
                 cure=f"delete {neighbours} and run the study again",
             )
+
+
+def _check_fits(given: Given, manifest: Path, split: str, tokens: int, width: int) -> None:
+    """Refuse what was found for another stream, or read by another encoder."""
+    if len(given.mask) != tokens:
+        raise InputError(
+            f"{len(given.mask):,} tokens have neighbours, the {split} stream has {tokens:,}",
+            where=manifest,
+            cure="run the study again: the neighbours belong to another stream",
+        )
+    if given.values is not None and given.values.shape[-1] != width:
+        raise InputError(
+            f"the text states of {split} have {given.values.shape[-1]} values, the pictures {width}",
+            where=manifest,
+            cure="run the study again: they are of another encoder",
+        )
+
+
+def _check_depth(variant: Variant, held: int, where: Path | str) -> None:
+    if variant.top_k is not None and variant.top_k > held:
+        raise InputError(
+            f"{variant.name!r} reads {variant.top_k} pictures a token, {held} are found",
+            where=where,
+            cure="lower models.variants[].top_k, or raise retrieve.top_k and run the study again",
+        )
 
 
 def picture_table(
@@ -148,11 +229,5 @@ def open_given(manifest: Path, split: str, variant: Variant, table_rows: int, se
                 cure=f"delete {manifest} and run the study again",
             )
     ids, values = (np.load(file, mmap_mode="r", allow_pickle=False) for file in files)
-    if variant.top_k is not None and variant.top_k > ids.shape[1]:
-        raise InputError(
-            f"{variant.name!r} reads {variant.top_k} pictures a token, the table holds"
-            f" {ids.shape[1]}",
-            where=manifest,
-            cure="lower models.variants[].top_k, or raise retrieve.top_k and run the study again",
-        )
+    _check_depth(variant, ids.shape[1], manifest)
     return give(variant.pictures, ids[:, : variant.top_k], values, table_rows, seed)

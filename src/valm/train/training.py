@@ -19,6 +19,9 @@ from valm.models.objective import Exercise
 from valm.train.batches import Batch, Blocks, Share, ordered_batches, prefetched, shuffled_batches
 from valm.train.optimiser import learning_rate_factor, make_optimiser
 
+# Lightning reads ahead, and is to meet no end; what is read in vain may have been searched for.
+SPARE_STEPS = 2
+
 
 class _FromStep(Iterable[Batch]):
     """Training batches from the trainer's step on, whenever Lightning begins to iterate."""
@@ -32,8 +35,9 @@ class _FromStep(Iterable[Batch]):
         parts = of.settings.devices.accumulate_steps
         share = Share(of.trainer.global_rank, of.trainer.world_size, parts)
         first_step = of.trainer.global_step
-        batches = shuffled_batches(of.train_blocks, per_step, of.seed, first_step, share)
-        return prefetched(batches) if of.device.type == "cuda" else batches
+        end_step = of.settings.steps + SPARE_STEPS
+        batches = shuffled_batches(of.train_blocks, per_step, of.seed, first_step, share, end_step)
+        return prefetched(batches, Batch.pinned) if of.device.type == "cuda" else batches
 
 
 class Training(lightning.LightningModule):
@@ -69,9 +73,7 @@ class Training(lightning.LightningModule):
     @property
     def uses_all_parameters(self) -> bool:
         """Whether every parameter gets a gradient: not if a model that reads pictures is shown none."""
-        given = self.train_blocks.given
-        shown = given is not None and (given.ids is not None or given.values is not None)
-        return shown or not self.model.fused_layers
+        return self.train_blocks.shows_pictures or not self.model.fused_layers
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Mean loss of a batch in nats a token."""

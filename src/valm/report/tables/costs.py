@@ -111,11 +111,11 @@ def model_costs(study: Results, baseline: str = "gpt2_star") -> pl.DataFrame:
 def _held(model: Manifest, path: Path, benchmarks: pl.DataFrame) -> dict[str, Any]:
     """Bytes of a model and of what it reads, and how long the search took a token."""
     neighbours = parent_of(model, path, "neighbours")
-    if neighbours is None:
-        return {"weight_bytes": _bytes(model), "picture_bytes": 0, "search_seconds": 0.0}
-    found, place = neighbours
     vectors = parent_of(model, path, "vectors")
     values = vectors[0].files["values.npy"].bytes if vectors else 0
+    if neighbours is None:  # no pictures, or found online: the search is in the training's time
+        return {"weight_bytes": _bytes(model), "picture_bytes": values, "search_seconds": 0.0}
+    found, place = neighbours
     seconds = _seconds(benchmarks, "find_neighbours", f"{place.parent.name}/train")
     return {
         "weight_bytes": _bytes(model),

@@ -14,6 +14,8 @@ from valm.retrieve.given import Given
 class NoPictures:
     """A mask that is False everywhere, and neither rows nor vectors."""
 
+    reads_retrieved = False
+
     def pictures(
         self,
         ids: NDArray[np.int32],

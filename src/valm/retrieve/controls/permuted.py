@@ -16,6 +16,8 @@ from valm.retrieve.given import Given
 class Permuted:
     """One permutation of the picture table for all tokens."""
 
+    reads_retrieved = True
+
     def pictures(
         self,
         ids: NDArray[np.int32],

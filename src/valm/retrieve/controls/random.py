@@ -15,6 +15,8 @@ from valm.retrieve.given import Given
 class Random:
     """K rows a token, independent and with replacement, also where nothing was retrieved."""
 
+    reads_retrieved = False
+
     def pictures(
         self,
         ids: NDArray[np.int32],

@@ -11,6 +11,8 @@ from valm.retrieve.given import Given
 class Retrieved:
     """The rows as they were found; where nothing was found, row 0 behind a False mask."""
 
+    reads_retrieved = True
+
     def pictures(
         self,
         ids: NDArray[np.int32],

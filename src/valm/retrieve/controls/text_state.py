@@ -16,6 +16,8 @@ from valm.retrieve.given import Given
 class TextState:
     """One vector a token (K = 1), a view of the values that it is handed."""
 
+    reads_retrieved = True
+
     def pictures(
         self,
         ids: NDArray[np.int32],

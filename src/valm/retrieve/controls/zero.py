@@ -15,6 +15,8 @@ from valm.retrieve.given import Given
 class Zero:
     """Zero vectors with a True mask."""
 
+    reads_retrieved = False
+
     def pictures(
         self,
         ids: NDArray[np.int32],
