@@ -23,6 +23,8 @@ from valm.evaluate.leakage import (
     texts_in_training,
 )
 from valm.evaluate.questions.prepared import Requests, write_requests
+from valm.ingest.pictures.numbering import read_picture_list
+from valm.ingest.pictures.retraction import list_retracted
 from valm.report.chapters import evaluate as chapter
 
 COLOURS = ["red", "yellow"]
@@ -54,6 +56,18 @@ def test_a_caption_is_listed_if_it_names_the_thing_and_its_right_answer(tmp_path
     assert [(row["item"], row["answer"], row["picture"]) for row in found] == [
         ("banana", "yellow", 0)
     ]
+
+
+def test_the_caption_of_a_retracted_picture_is_not_repeated(tmp_path: Path) -> None:
+    pictures = captioned(tmp_path, "a plum", "a yellow banana", "bananas are yellow")
+    listed, gone = tmp_path / "retracted.tsv", tmp_path / "retracted.manifest.json"
+    source, origin = (
+        read_picture_list(pictures).select(["source", "origin"]).to_pylist()[1].values()
+    )
+    listed.write_text(f"{source}\t{origin}\n", encoding="utf-8")
+    list_retracted(Job("list-retracted", {}, "c0de"), pictures=pictures, file=listed, output=gone)
+    found = stating_captions(pictures, {"colour": (*questions(), COLOURS)}, gone)
+    assert [row["picture"] for row in found] == [2]
 
 
 def found(stream: list[int], texts: dict[str, list[list[int]]]) -> list[str]:

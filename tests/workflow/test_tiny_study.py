@@ -206,7 +206,7 @@ def test_a_retracted_picture_leaves_what_depends_on_it_and_nothing_else_runs(
     listed = finished.folder / "config/retracted.tsv"
     try:
         planned = finished.snakemake("--dry-run", "--printshellcmds").stdout
-        assert set(jobs(planned)) == {"list_retracted"} | INDICES
+        assert set(jobs(planned)) == {"list_retracted", "audit_leakage"} | INDICES
         assert "Training gpt2_star" not in planned
         run = finished.snakemake("--", "retrieve")
         assert run.returncode == 0, run.stdout[-3000:]

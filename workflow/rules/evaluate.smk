@@ -72,6 +72,8 @@ rule audit_leakage:
         requests=expand(rules.prepare_task.output.manifest, task=task_names()),
         pictures=rules.list_pictures.output.manifest,
         pictures_data=ancient(rules.list_pictures.output.data),
+        retracted=rules.list_retracted.output.manifest,
+        retracted_data=ancient(rules.list_retracted.output.data),
         tokens=rules.write_tokens.output.manifest,
         tokens_data=ancient(rules.write_tokens.output.data),
     output:
@@ -94,7 +96,7 @@ rule audit_leakage:
         mem_mb=3000,
     shell:
         "python -m valm audit-leakage {params.requests} --pictures {input.pictures}"
-        " --tokens {input.tokens} --output {output.manifest}"
+        " --tokens {input.tokens} --retracted {input.retracted} --output {output.manifest}"
         " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
 
 

@@ -63,12 +63,18 @@ def audit_leakage(
     pictures: Annotated[Path, typer.Option(help="Manifest of the picture list.")],
     tokens: Annotated[Path, typer.Option(help="Manifest of the token streams.")],
     output: Output,
+    retracted: Annotated[
+        Path | None, typer.Option(help="Manifest of the retracted pictures.")
+    ] = None,
 ) -> None:
     """List captions that state answers, and evaluated texts that are in the training text."""
     from valm.evaluate.leakage import audit_leakage as run
 
     job = options.open_job()
-    run(job, requests=requests, pictures=pictures, tokens=tokens, output=output)
+    run(
+        job, requests=requests, pictures=pictures, tokens=tokens, output=output,
+        retracted=retracted,
+    )  # fmt: skip
 
 
 def evaluate_model(

@@ -27,6 +27,7 @@ from valm.evaluate.questions.own_pictures import forms
 from valm.evaluate.questions.prepared import KIND as TASK_KIND
 from valm.evaluate.questions.prepared import MEASURED, Requests, read_requests
 from valm.ingest.pictures.numbering import read_picture_list
+from valm.ingest.pictures.retracted import retracted_ids
 from valm.ingest.text.tokens import TokenStream
 
 KIND = "leakage"
@@ -38,7 +39,13 @@ BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no token of a stretch drops
 
 
 def audit_leakage(
-    job: Job, *, requests: Sequence[Path], pictures: Path, tokens: Path, output: Path
+    job: Job,
+    *,
+    requests: Sequence[Path],
+    pictures: Path,
+    tokens: Path,
+    output: Path,
+    retracted: Path | None = None,
 ) -> None:
     """Write ``leakage.json``: ``captions``, a row for each, and ``texts``, a row for each task.
 
@@ -47,13 +54,14 @@ def audit_leakage(
         pictures: Manifest of the picture list.
         tokens: Manifest of the token streams; the training split is read, block by block.
         output: ``leakage.manifest.json``.
+        retracted: Manifest of the retracted pictures, whose captions are not repeated.
     """
     prepared: dict[str, tuple[Requests, pl.DataFrame, list[str]]] = {}
     for manifest in requests:
         facts = read_manifest(manifest, TASK_KIND).facts
         if facts["status"] == MEASURED:
             prepared[facts["task"]] = (*read_requests(manifest), facts["choices"])
-    captions = stating_captions(pictures, prepared)
+    captions = stating_captions(pictures, prepared, retracted)
     stream = TokenStream.open(tokens, "train").tokens
     asked = {task: evaluated_texts(one, items) for task, (one, items, _) in prepared.items()}
     texts = texts_in_training(asked, stream)
@@ -64,15 +72,17 @@ def audit_leakage(
         kind=KIND,
         rows=len(captions) + sum(row["found"] for row in texts),
         files=[file],
-        parents=[*requests, pictures, tokens],
+        parents=[*requests, pictures, tokens, *([retracted] if retracted else [])],
         facts={"captions": len(captions), "texts": {row["task"]: row["found"] for row in texts}},
     )
 
 
 def stating_captions(
-    pictures: Path, prepared: dict[str, tuple[Requests, pl.DataFrame, list[str]]]
+    pictures: Path,
+    prepared: dict[str, tuple[Requests, pl.DataFrame, list[str]]],
+    retracted: Path | None = None,
 ) -> list[dict[str, Any]]:
-    """The captions of kept pictures that name a question's one thing and its right answer."""
+    """The captions of kept pictures, not retracted, that name a question's one thing and its answer."""
     asked: dict[str, set[tuple[str, str, str]]] = defaultdict(set)
     for task, (_, items, choices) in prepared.items():
         if "things" not in items.columns:
@@ -82,9 +92,11 @@ def stating_captions(
                 for form in forms(row["things"][0]):
                     asked[form].add((task, row["item"], choices[row["answer"]].strip().lower()))
     listed = read_picture_list(pictures).select(["id", "kept", "captions"]).to_pylist()
+    gone = set(retracted_ids(retracted).tolist())
     found = set()
     for picture in listed:
-        for caption in picture["captions"] if picture["kept"] else ():
+        shown = picture["kept"] and picture["id"] not in gone
+        for caption in picture["captions"] if shown else ():
             words = WORD.findall(caption.lower())
             for name in _names(words):
                 for task, item, answer in asked.get(name, ()):
