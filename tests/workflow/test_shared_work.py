@@ -83,4 +83,7 @@ def test_two_studies_at_once_do_the_work_once(checkout: Checkout) -> None:
         makers.setdefault(Path(entry["manifest"]).parts[2:], []).append(entry["made_by"])
     assert makers
     for result, made_by in makers.items():
-        assert made_by in (["one", "one"], ["two", "two"]), (result, did)
+        if result[:2] == ("ingest", "sources"):  # a raw file is looked at where it is asked for
+            assert sorted(made_by) == ["one", "two"], (result, did)
+        else:
+            assert made_by in (["one", "one"], ["two", "two"]), (result, did)
