@@ -14,7 +14,7 @@ from builders.pictures import drawn_list
 
 from valm.core.job import Job
 from valm.core.manifest import read_manifest, write_manifest
-from valm.embed.features.extract import extract as features
+from valm.embed.features import extract as features
 from valm.embed.features.extract import extract_features
 from valm.embed.features.layout import FEATURE_WIDTH, NETWORK_WIDTH, PACKAGE, POOLED_WIDTH
 from valm.embed.features.network import ARCHITECTURE

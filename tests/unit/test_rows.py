@@ -33,7 +33,7 @@ def path(batch: Batch, row: int, place: int) -> list[int]:
 SOME_TEXTS = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=9), min_size=1, max_size=25)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     read=SOME_TEXTS,
     asked=st.lists(st.integers(1, 4), min_size=25, max_size=25),
@@ -70,7 +70,7 @@ def test_each_asked_token_stands_behind_all_of_its_text(
     ]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(SOME_TEXTS)
 def test_a_row_holds_what_its_texts_begin_with_once(read: list[list[int]]) -> None:
     tokens, texts = texts_of(read, [1] * len(read))
