@@ -268,4 +268,4 @@ def test_streams_are_the_same_from_one_process_and_from_two(tmp_path: Path) -> N
         job = text_job("write-tokens", threads=threads, text={"sources": [{"name": "cc100"}]})
         write_tokens(job, text=[text], tokenizer=tokenizer, output=output)
         streams.append([path.read_bytes() for path in sorted(output.parent.iterdir())])
-    assert streams[0] == streams[1] and len(streams[0]) == 10
+    assert streams[0] == streams[1] and len(streams[0]) == 13
