@@ -139,10 +139,14 @@ class TinyStudy:
             retrieve_job("find-neighbours").finish(manifests[-1], kind="model", rows=1, files=files)
         return manifests
 
-    def evaluate(self, model: str, fusion: str, task: str, request: Path) -> Path:
+    def evaluate(
+        self, model: str, fusion: str, task: str, request: Path, retracted: Path | None = None
+    ) -> Path:
         output = self.folder / "predictions" / model / f"{task}.manifest.json"
         output.parent.mkdir(parents=True, exist_ok=True)
-        shown = None if fusion == "none" else Shown(self.illustrate(task, request), self.vectors)
+        shown = None
+        if fusion != "none":
+            shown = Shown(self.illustrate(task, request), self.vectors, retracted)
         evaluate_model(
             self.job("evaluate-model", model=model, task=task), model=model, task=task,
             request=request, models=self.models(model, fusion), output=output, shown=shown,

@@ -62,6 +62,14 @@ def write_index(
     return manifest
 
 
+def write_retracted(folder: Path, ids: Sequence[int]) -> Path:
+    """A list of pictures that have been taken down, ids ascending, as ``list-retracted`` writes it."""
+    manifest, file = folder / "retracted.manifest.json", folder / "retracted.npy"
+    np.save(file, np.array(ids, np.int64))
+    retrieve_job("find-neighbours").finish(manifest, kind="retracted", rows=len(ids), files=[file])
+    return manifest
+
+
 def write_stream(
     folder: Path, documents: Sequence[Sequence[int]], came_with: Sequence[tuple[int, int]] = ()
 ) -> Path:

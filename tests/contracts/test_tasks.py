@@ -27,6 +27,7 @@ from valm.ingest.text.tokens import TokenStream
 from valm.ingest.text_sources.colour_notes import PLURAL_FRAMES, SINGULAR_FRAMES
 from valm.models.pictures import standardise
 from valm.retrieve.given import give
+from valm.retrieve.showable import Showable
 from valm.train.saved_model import load_model
 
 # Tasks whose questions need no raw file.
@@ -290,7 +291,7 @@ def test_batches_order_and_rows_change_no_score(
 
     def reader(places: np.ndarray) -> Reader:
         ids, states = pictures.ids[places], pictures.values[places]
-        return Reader(model, give("retrieved", ids, states, len(table), 1), values)
+        return Reader(model, give("retrieved", ids, states, Showable(len(table)), 1), values)
 
     def otherwise() -> None:
         monkeypatch.setattr(Reader, "branching", branching)

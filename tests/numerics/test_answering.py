@@ -15,6 +15,7 @@ from valm.models.language_model import LanguageModel
 from valm.models.pictures import standardise
 from valm.models.trunk import TrunkConfig
 from valm.retrieve.given import give
+from valm.retrieve.showable import Showable
 
 CONTEXT, VOCABULARY, PICTURES, WIDTH = 8, 50, 20, 16
 SAME = {"rtol": 0, "atol": 1e-10}  # float64
@@ -48,7 +49,7 @@ def reader(asked: Requests, control: str = "retrieved") -> Reader:
     generator, total = np.random.default_rng(2), len(asked.tokens)
     ids = generator.integers(-1, PICTURES, (total, 3)).astype(np.int32)
     values = generator.normal(size=(total, WIDTH)).astype(np.float16)
-    given = None if control == "none" else give(control, ids, values, PICTURES, 1)
+    given = None if control == "none" else give(control, ids, values, Showable(PICTURES), 1)
     return Reader(model.double(), given, table)
 
 

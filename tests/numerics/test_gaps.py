@@ -20,6 +20,7 @@ from valm.models.language_model import LanguageModel
 from valm.models.pictures import Pictures, standardise
 from valm.models.trunk import TrunkConfig
 from valm.retrieve.given import give
+from valm.retrieve.showable import Showable
 
 CONTEXT, VOCABULARY, PICTURES, WIDTH = 8, 50, 20, 16
 MASK = VOCABULARY  # the entry behind the text's vocabulary
@@ -51,7 +52,7 @@ def reader(fusion: str, requests: Requests) -> Reader:
     table = standardise(torch.from_numpy(generator.normal(size=(PICTURES, WIDTH))))
     ids = generator.integers(-1, PICTURES, (total, 3)).astype(np.int32)
     values = np.zeros((total, WIDTH), np.float16)
-    return Reader(model.double(), give("retrieved", ids, values, PICTURES, 1), table)
+    return Reader(model.double(), give("retrieved", ids, values, Showable(PICTURES), 1), table)
 
 
 @torch.inference_mode()

@@ -27,6 +27,7 @@ from valm.retrieve.given import CONTROLS
 from valm.retrieve.growing import GrowingText
 from valm.retrieve.index import Searcher
 from valm.retrieve.neighbours import look_up
+from valm.retrieve.showable import Showable
 from valm.serve.generation import generate
 from valm.serve.open_study import Voice
 
@@ -61,6 +62,7 @@ class Retrieving:
 
     def __post_init__(self) -> None:
         self.tokenizer = Words()
+        self.showable = Showable(len(self.values))
 
     def growing_text(self) -> GrowingText:
         return GrowingText(self.encoder, self.searcher, self.query, TOP_K)
@@ -77,7 +79,7 @@ class Retrieving:
             (found,) = look_up([tokens], self.encoder, self.searcher, self.query, TOP_K)
             reader = Reader.shown(
                 voice.network, voice.control, found.ids[:, : voice.top_k], found.values,
-                self.values, self.seed,
+                self.values, self.showable, self.seed,
             )  # fmt: skip
             pictures = reader.pictures(np.arange(len(tokens))[np.newaxis])
             with torch.inference_mode():

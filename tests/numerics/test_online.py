@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from builders.retrieval import (
     unit_vectors,
     write_encoder,
     write_index,
+    write_retracted,
     write_stream,
     write_vectors,
 )
@@ -26,9 +27,11 @@ from valm.config.retrieve import Preset
 from valm.embed.encoder import Encoder
 from valm.errors import ConfigError, InputError
 from valm.retrieve import neighbours, online
+from valm.retrieve.given import draws
 from valm.retrieve.index import Searcher
 from valm.retrieve.neighbours import Neighbours, find_neighbours
 from valm.retrieve.online import OnlineRetrieval
+from valm.retrieve.showable import Showable
 from valm.train.fit import train_model
 from valm.train.inputs import TRAIN, VALID, PictureFiles
 
@@ -105,9 +108,12 @@ def test_tokens_in_any_order_and_company_get_what_the_table_holds(study: Study) 
 
 @pytest.mark.parametrize("pictures", ["retrieved", "permuted", "random", "zero", "text_state"])
 def test_a_model_is_the_same_with_any_control(study: Study, pictures: str) -> None:
-    cached = study.train("cached", study.cached, pictures=pictures)
-    found = PictureFiles(study.cached.vectors, {}, study.online)
+    retracted = write_retracted(study.folder, [3, 40])
+    cached = study.train("cached", replace(study.cached, retracted=retracted), pictures=pictures)
+    found = PictureFiles(study.cached.vectors, {}, study.online, retracted)
     assert study.train("online", found, pictures=pictures) == cached
+    everything = study.train("everything", study.cached, pictures=pictures)
+    assert (everything != cached) == draws(pictures)
 
 
 def test_a_model_may_read_fewer_pictures_and_no_more(study: Study) -> None:
@@ -125,7 +131,7 @@ def test_a_model_may_read_fewer_pictures_and_no_more(study: Study) -> None:
 def test_processes_that_search_side_by_side_find_the_same(study: Study) -> None:
     asked = [np.arange(first, first + 60).reshape(3, 20) for first in range(0, 600, 60)]
     ways = [
-        list(way.given(TRAIN, asked, "retrieved", None, PICTURES, seed=1))
+        list(way.given(TRAIN, asked, "retrieved", None, Showable(PICTURES), seed=1))
         for way in (study.online, Faked(**vars(study.online) | {"processes": 2}))
     ]
     for (here, one), (there, two) in zip(*ways, strict=True):

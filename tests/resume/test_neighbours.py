@@ -30,6 +30,7 @@ from valm.embed.encoder import Encoder
 from valm.retrieve import neighbours
 from valm.retrieve.index import Searcher
 from valm.retrieve.neighbours import Neighbours, find_neighbours, look_up
+from valm.retrieve.showable import Showable
 from valm.train.inputs import open_given
 
 # Runs as a process of its own, which stops for good before the block that its argument names.
@@ -183,5 +184,5 @@ def test_without_text_states_the_tables_are_the_same_and_hold_none(tmp_path: Pat
     assert np.array_equal(lean.ids, whole.ids) and np.array_equal(lean.mask, whole.mask)
     assert lean.values.shape == (len(whole.ids), 0)
     valm = Variant(name="valm", pictures="retrieved")
-    given = open_given(manifest, "train", valm, 90, seed=1)
+    given = open_given(manifest, "train", valm, Showable(90), seed=1)
     assert given.ids is not None and np.array_equal(given.ids, whole.ids)

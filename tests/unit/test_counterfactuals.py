@@ -18,6 +18,7 @@ from valm.report.chapters import evaluate
 from valm.report.exhibits import Figure, Table
 from valm.report.figures.counterfactuals import exchange_label, moved_shares
 from valm.report.results import Results
+from valm.retrieve.showable import Showable
 
 TRUNK = TrunkConfig(layers=3, width=16, heads=2, context_tokens=8)
 TEXT, WIDTH, PICTURES = [3, 1, 4, 1, 5], 6, 12
@@ -29,6 +30,7 @@ STORED = GENERATOR.standard_normal((PICTURES, WIDTH)).astype(np.float16)
 KNOWN = np.unique(IDS[IDS >= 0]).astype(np.int64)
 TURNED = {120: STORED[KNOWN].astype(np.float32) + 1}
 VALUES = PictureValues(STORED, TURNED, KNOWN)
+ALL = Showable(PICTURES)
 
 
 def test_hues_turn_and_nothing_else_does() -> None:
@@ -47,15 +49,15 @@ def test_hues_turn_and_nothing_else_does() -> None:
 @pytest.mark.parametrize("name", ("own", "permuted", "none"))
 def test_an_exchange_hands_over_what_the_control_of_evaluation_does(name: str) -> None:
     model = random_model(TRUNK, "joint", {}, 9, WIDTH)
-    (row,) = [row for row in exchanges(IDS, STATES, VALUES, [], 7) if row.name == name]
+    (row,) = [row for row in exchanges(IDS, STATES, VALUES, [], ALL, 7) if row.name == name]
     control = "retrieved" if name == "own" else name
-    expected = look(Reader.shown(model, control, IDS, STATES, STORED, 7), TEXT)
+    expected = look(Reader.shown(model, control, IDS, STATES, STORED, ALL, 7), TEXT)
     found = look(reader_of(model, row, None), TEXT)
     np.testing.assert_allclose(found.next_word, expected.next_word, rtol=1e-5)
 
 
 def test_recoloured_and_other_pictures_take_every_place() -> None:
-    rows = {row.name: row for row in exchanges(IDS, STATES, VALUES, [2, 5], 7)}
+    rows = {row.name: row for row in exchanges(IDS, STATES, VALUES, [2, 5], ALL, 7)}
     assert list(rows) == ["own", "recoloured", "instead", "permuted", "none"]
     there = IDS >= 0
     own, turned = (rows[name].given.values for name in ("own", "recoloured"))
@@ -70,20 +72,24 @@ def test_recoloured_and_other_pictures_take_every_place() -> None:
 
 
 def test_no_control_shows_a_picture_that_was_taken_down() -> None:
-    (before,) = [row for row in exchanges(IDS, STATES, VALUES, [], 7) if row.name == "permuted"]
-    gone = next(number for number in before.shown if number >= 0)
-    rows = exchanges(IDS, STATES, VALUES, [], 7, [gone])
+    (before,) = [
+        row for row in exchanges(IDS, STATES, VALUES, [], ALL, 7) if row.name == "permuted"
+    ]
+    unseen = np.setdiff1d(np.arange(PICTURES), IDS)
+    gone = np.intersect1d(before.shown, unseen)[:1]
+    assert len(gone)
+    rows = exchanges(IDS, STATES, VALUES, [], Showable(PICTURES, gone), 7)
     (after,) = [row for row in rows if row.name == "permuted"]
-    assert after.shown == [-1 if number == gone else number for number in before.shown]
-    assert (~after.given.mask & before.given.mask).any()
+    assert gone[0] not in after.shown
+    assert np.array_equal(after.given.mask, before.given.mask)
 
 
 def test_a_model_gets_no_more_pictures_than_it_was_trained_with() -> None:
     model = random_model(TRUNK, "joint", {}, 9, WIDTH)
-    own = next(iter(exchanges(IDS, STATES, VALUES, [], 7)))
+    own = next(iter(exchanges(IDS, STATES, VALUES, [], ALL, 7)))
     sight = look(reader_of(model, own, 2), TEXT)
     assert sight.pictures is not None and sight.pictures.shape == (len(TEXT), 2)
-    fewer = look(Reader.shown(model, "retrieved", IDS[:, :2], STATES, STORED, 7), TEXT)
+    fewer = look(Reader.shown(model, "retrieved", IDS[:, :2], STATES, STORED, ALL, 7), TEXT)
     np.testing.assert_allclose(sight.next_word, fewer.next_word, rtol=1e-5)
 
 

@@ -5,22 +5,25 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 from builders.evaluation import DRAWN, STUDY, TinyStudy
-from builders.retrieval import retrieve_job
+from builders.retrieval import retrieve_job, write_index, write_retracted
 
 from valm.config.retrieve import Query
 from valm.core.manifest import read_manifest
 from valm.errors import ConfigError, InputError
+from valm.evaluate.answers import answering
 from valm.evaluate.answers.illustrate import TaskPictures
 from valm.evaluate.questions.definitions import TASKS
 from valm.evaluate.questions.own_pictures import PicturesByName
 from valm.evaluate.questions.prepared import read_requests, read_texts
 from valm.ingest.text.tokens import TokenStream
 from valm.ingest.vocabulary.tokenizer import load_tokenizer
+from valm.retrieve.given import Given, give
 from valm.retrieve.index import Searcher
 from valm.retrieve.neighbours import Neighbours, look_up
 from valm.retrieve.queries import token_states
@@ -127,6 +130,25 @@ def test_the_oracle_shows_the_things_own_pictures_and_else_what_was_retrieved(
             assert (pictures.own[tokens] == [*tower, -1, -1]).all()
         else:
             np.testing.assert_array_equal(pictures.own[tokens], pictures.ids[tokens])
+
+
+def test_no_control_shows_a_picture_that_was_taken_down(
+    study: TinyStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, shown = [0, 11, 29], []
+
+    def watched(control: str, *inputs: Any) -> Given:
+        given = give(control, *inputs)
+        shown.extend([] if given.ids is None else np.unique(given.ids[given.mask]).tolist())
+        return given
+
+    retracted = write_retracted(study.folder, gone)
+    study.index = write_index(study.folder / "less", study.vectors, retracted=retracted)
+    monkeypatch.setattr(answering, "give", watched)
+    request = study.prepare("held_out_text")
+    answers = study.evaluate("valm", "joint", "held_out_text", request, retracted)
+    assert set(shown) == set(range(30)) - set(gone)
+    assert read_manifest(retracted).digest in read_manifest(answers).parents.values()
 
 
 def test_things_are_named_in_singular_and_plural(study: TinyStudy) -> None:

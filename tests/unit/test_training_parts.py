@@ -23,6 +23,7 @@ from valm.core.atomic import require_writable, write_json
 from valm.errors import ConfigError, InputError, IntegrityError, ResumeError, SpaceError
 from valm.models.pictures import standardise
 from valm.retrieve.given import Given
+from valm.retrieve.showable import Showable
 from valm.train.batches import Blocks, blocks_of_step, ordered_batches, prefetched, shuffled_batches
 from valm.train.checkpoint import newest_checkpoint
 from valm.train.curves import Curves, Table, TensorBoard, Tracking
@@ -87,14 +88,14 @@ def test_a_batch_holds_the_next_tokens_and_the_pictures_of_those_read() -> None:
 
 def test_a_variant_may_read_fewer_pictures_than_were_found_and_no_more(tmp_path: Path) -> None:
     manifest = make_streams(tmp_path, top_k=3).pictures.neighbours["train"]
-    valm = Variant(name="valm", pictures="retrieved")
-    whole = open_given(manifest, "train", valm, 20, seed=1)
-    part = open_given(manifest, "train", valm.model_copy(update={"top_k": 2}), 20, seed=1)
+    valm, pictures = Variant(name="valm", pictures="retrieved"), Showable(20)
+    whole = open_given(manifest, "train", valm, pictures, seed=1)
+    part = open_given(manifest, "train", valm.model_copy(update={"top_k": 2}), pictures, seed=1)
     assert np.array_equal(part.mask, whole.mask[:, :2]) and part.mask.shape[1] == 2
     assert part.ids is not None and whole.ids is not None
     assert np.array_equal(part.ids, whole.ids[:, :2])
     with pytest.raises(InputError, match=r"'valm' reads 4 pictures a token, 3 are found"):
-        open_given(manifest, "train", valm.model_copy(update={"top_k": 4}), 20, seed=1)
+        open_given(manifest, "train", valm.model_copy(update={"top_k": 4}), pictures, seed=1)
 
 
 def test_a_table_on_the_disk_gives_the_same_pictures_as_one_in_memory() -> None:

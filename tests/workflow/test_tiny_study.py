@@ -208,6 +208,8 @@ def test_a_retracted_picture_leaves_what_depends_on_it_and_nothing_else_runs(
         planned = finished.snakemake("--dry-run", "--printshellcmds").stdout
         assert set(jobs(planned)) == {"list_retracted", "audit_leakage"} | INDICES
         assert "Training gpt2_star" not in planned
+        asked = re.findall("valm evaluate-model --model valm .*", planned)
+        assert asked and all("/retracted.manifest.json" in command for command in asked)
         run = finished.snakemake("--", "retrieve")
         assert run.returncode == 0, run.stdout[-3000:]
         assert shown not in np.load(table)

@@ -29,6 +29,7 @@ from valm.config.verbs import ASIDE, aside_for, code_for, online_preset, section
 from valm.core.digest import canonical_json
 from valm.errors import ConfigError
 from valm.ingest.raw.sources import source_named
+from valm.retrieve.given import draws
 
 PHASES = ("ingest", "embed", "retrieve", "train", "evaluate", "report")
 RETRACTED = Path("config/retracted.tsv")  # what `valm retract` writes
@@ -150,6 +151,16 @@ def retracted_inputs(wildcards):
     return {"file": str(RETRACTED)} if RETRACTED.is_file() else {}
 
 
+def retracted_if_drawn(*controls):
+    """The pictures that have been taken down, for controls that show others than the retrieved ones."""
+    if not any(draws(control) for control in controls):
+        return {}
+    return {
+        "retracted": rules.list_retracted.output.manifest,
+        "retracted_data": ancient(rules.list_retracted.output.data),
+    }
+
+
 def features_inputs(wildcards):
     """The picture features, for an encoder that reads them."""
     if not reads_features(STUDY):
@@ -231,10 +242,11 @@ def looking_models():
 
 def picture_inputs(wildcards):
     """The pictures of every token, for a model that is given any."""
-    if STUDY.models.named(wildcards.model).pictures == "none":
+    control = STUDY.models.named(wildcards.model).pictures
+    if control == "none":
         return {}
     neighbours, preset = rules.find_neighbours.output, preset_of(wildcards)
-    vectors = {
+    vectors = retracted_if_drawn(control) | {
         "vectors": rules.embed_pictures.output.manifest,
         "vectors_data": ancient(rules.embed_pictures.output.data),
     }
@@ -254,9 +266,11 @@ def picture_inputs(wildcards):
 
 def shown_inputs(wildcards):
     """The pictures of a task's tokens, for a model that is given any."""
-    if STUDY.models.named(wildcards.model).pictures == "none":
+    variant = STUDY.models.named(wildcards.model)
+    if variant.pictures == "none":
         return {}
-    return {
+    controls = STUDY.evaluate.controls if variant.takes_controls else []
+    return retracted_if_drawn(variant.pictures, *controls) | {
         "pictures": expand(
             rules.illustrate_task.output.manifest,
             preset=preset_of(wildcards),

@@ -125,6 +125,7 @@ rule evaluate_model:
         models=each("--models", "models"),
         pictures=each("--pictures", "pictures"),
         vectors=each("--vectors", "vectors"),
+        retracted=each("--retracted", "retracted"),
     log:
         "<logs>/evaluate_model/{model}/{task}.log",
     benchmark:
@@ -139,7 +140,7 @@ rule evaluate_model:
     shell:
         "python -m valm evaluate-model --model {wildcards.model} --task {wildcards.task}"
         " --request {input.request} {params.models} {params.pictures} {params.vectors}"
-        " --output {output.manifest}"
+        " {params.retracted} --output {output.manifest}"
         " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
 
 
@@ -280,6 +281,7 @@ rule score_cell:
         code=code("score-cell"),
         pictures=each("--pictures", "pictures"),
         vectors=each("--vectors", "vectors"),
+        retracted=each("--retracted", "retracted"),
     log:
         "<logs>/score_cell/{model}/{task}/seed{seed}.log",
     benchmark:
@@ -294,7 +296,7 @@ rule score_cell:
     shell:
         "python -m valm score-cell --model {wildcards.model} --task {wildcards.task}"
         " --seed {wildcards.seed} --request {input.request} --trained {input.trained}"
-        " {params.pictures} {params.vectors} --output {output.manifest}"
+        " {params.pictures} {params.vectors} {params.retracted} --output {output.manifest}"
         " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
 
 

@@ -21,6 +21,7 @@ rule train_model:
         encoder=each("--encoder", "encoder"),
         index=each("--index", "index"),
         vectors=each("--vectors", "vectors"),
+        retracted=each("--retracted", "retracted"),
     log:
         "<logs>/train_model/{model}/seed{seed}.log",
     benchmark:
@@ -35,7 +36,7 @@ rule train_model:
     shell:
         "python -m valm train-model --model {wildcards.model} --seed {wildcards.seed}"
         " --tokens {input.tokens} {params.neighbours_train} {params.neighbours_valid}"
-        " {params.encoder} {params.index} {params.vectors} --output {output.manifest}"
+        " {params.encoder} {params.index} {params.vectors} {params.retracted} --output {output.manifest}"
         " --section {params.section:q} --code {params.code} --threads {threads} --log {log}"
 
 

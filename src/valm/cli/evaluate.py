@@ -16,6 +16,7 @@ TaskPictures = Annotated[
     Path | None, typer.Option(help="Manifest of its tokens' pictures, if it is given any.")
 ]
 Vectors = Annotated[Path | None, typer.Option(help="Manifest of the picture vectors.")]
+Retracted = Annotated[Path | None, typer.Option(help="Manifest of the retracted pictures.")]
 
 
 def prepare_task(
@@ -43,9 +44,7 @@ def illustrate_task(
     vectors: Annotated[Path, typer.Option(help="Manifest of the picture vectors.")],
     index: Annotated[Path, typer.Option(help="Manifest of the index that is searched.")],
     output: Output,
-    retracted: Annotated[
-        Path | None, typer.Option(help="Manifest of the retracted pictures.")
-    ] = None,
+    retracted: Retracted = None,
 ) -> None:
     """Find the pictures of every token of a prepared task."""
     from valm.evaluate.answers.illustrate import illustrate_task as run
@@ -63,9 +62,7 @@ def audit_leakage(
     pictures: Annotated[Path, typer.Option(help="Manifest of the picture list.")],
     tokens: Annotated[Path, typer.Option(help="Manifest of the token streams.")],
     output: Output,
-    retracted: Annotated[
-        Path | None, typer.Option(help="Manifest of the retracted pictures.")
-    ] = None,
+    retracted: Retracted = None,
 ) -> None:
     """List captions that state answers, and evaluated texts that are in the training text."""
     from valm.evaluate.leakage import audit_leakage as run
@@ -86,13 +83,14 @@ def evaluate_model(
     output: Output,
     pictures: TaskPictures = None,
     vectors: Vectors = None,
+    retracted: Retracted = None,
 ) -> None:
     """Let every seed of a model answer a task, with its own pictures and with the controls'."""
     from valm.evaluate.answers.predict import Shown
     from valm.evaluate.answers.predict import evaluate_model as run
 
     job = options.open_job(model=model, task=task)
-    shown = Shown(pictures, vectors) if pictures and vectors else None
+    shown = Shown(pictures, vectors, retracted) if pictures and vectors else None
     run(job, model=model, task=task, request=request, models=models, output=output, shown=shown)
 
 
@@ -111,9 +109,7 @@ def look_at_prompts(
     raw: Annotated[
         list[Path] | None, typer.Option(help="Manifests of the raw files of picture features.")
     ] = None,
-    retracted: Annotated[
-        Path | None, typer.Option(help="Manifest of the retracted pictures.")
-    ] = None,
+    retracted: Retracted = None,
 ) -> None:
     """Write where models look in a few prompts, and what they answer when the pictures are others."""
     from valm.evaluate.answers.sights import Base
@@ -147,13 +143,14 @@ def score_cell(
     output: Output,
     pictures: TaskPictures = None,
     vectors: Vectors = None,
+    retracted: Retracted = None,
 ) -> None:
     """Write one cell of the score table: one model, one seed, one task."""
     from valm.evaluate.answers.predict import Shown
     from valm.evaluate.scores.cell import score_cell as run
 
     job = options.open_job(model=model, task=task, seed=seed)
-    shown = Shown(pictures, vectors) if pictures and vectors else None
+    shown = Shown(pictures, vectors, retracted) if pictures and vectors else None
     run(job, model=model, seed=seed, request=request, trained=trained, output=output, shown=shown)
 
 

@@ -29,6 +29,9 @@ def train_model(
         Path | None, typer.Option(help="Manifest of the index that is searched then.")
     ] = None,
     vectors: Annotated[Path | None, typer.Option(help="Manifest of the picture vectors.")] = None,
+    retracted: Annotated[
+        Path | None, typer.Option(help="Manifest of the pictures that no control may draw.")
+    ] = None,
     resume_from: Annotated[
         Path | None,
         typer.Option(help="Another work folder to go on from; refused if a key has changed."),
@@ -44,13 +47,13 @@ def train_model(
     job = options.open_job(encoder=encoder, model=model, seed=seed)
     pictures = None
     if vectors and neighbours_train and neighbours_valid:
-        pictures = PictureFiles(vectors, {TRAIN: neighbours_train, VALID: neighbours_valid})
+        tables = {TRAIN: neighbours_train, VALID: neighbours_valid}
+        pictures = PictureFiles(vectors, tables, retracted=retracted)
     elif vectors and encoder and index:
         from valm.retrieve.online import OnlineRetrieval
 
-        pictures = PictureFiles(
-            vectors, {}, OnlineRetrieval.of(job, tokens, encoder, vectors, index)
-        )
+        found_online = OnlineRetrieval.of(job, tokens, encoder, vectors, index)
+        pictures = PictureFiles(vectors, {}, found_online, retracted)
     run(
         job,
         model=model,

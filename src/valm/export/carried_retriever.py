@@ -76,12 +76,17 @@ def write_retriever(folder: Path, ancestry: Ancestry, retracted: Path) -> None:
     _write_captions(pictures, folder / "captions.parquet", gone)
 
 
+def taken_down_before(ancestry: Ancestry) -> NDArray[np.int64]:
+    """Ids of the pictures that had been taken down when a model was trained, ascending."""
+    found = [retracted_ids(path) for path in ancestry.manifests(RETRACTED_KIND)]
+    return np.unique(np.concatenate([np.empty(0, np.int64), *found]))
+
+
 def _taken_down(
     ancestry: Ancestry, index: Path, pictures: Path, retracted: Path
 ) -> NDArray[np.int64]:
     """Ids of the pictures that the index was built without, which are all that have been taken down."""
-    found = [retracted_ids(path) for path in ancestry.manifests(RETRACTED_KIND)]
-    without = np.unique(np.concatenate([np.empty(0, np.int64), *found]))
+    without = taken_down_before(ancestry)
     left = np.setdiff1d(listed_ids(pictures, read_retracted(retracted)), without)
     if len(left):
         raise InputError(

@@ -17,7 +17,7 @@ from valm.embed.encoder import Encoder, load_encoder
 from valm.errors import InputError
 from valm.evaluate.answers.answering import Reader
 from valm.export.ancestry import Ancestry
-from valm.export.carried_retriever import query_of
+from valm.export.carried_retriever import query_of, taken_down_before
 from valm.ingest.vocabulary.tokenizer import KIND as TOKENIZER_KIND
 from valm.ingest.vocabulary.tokenizer import Tokenizer, load_tokenizer
 from valm.models.language_model import LanguageModel
@@ -26,6 +26,7 @@ from valm.retrieve.given import CONTROLS, give
 from valm.retrieve.index import KIND as INDEX_KIND
 from valm.retrieve.index import Searcher
 from valm.retrieve.neighbours import look_up
+from valm.retrieve.showable import Showable
 from valm.train.saved_model import load_model
 
 NONE = "none"
@@ -37,6 +38,7 @@ class Retriever:
 
     Attributes:
         values: Values of all pictures, [N, V]; mapped.
+        showable: The pictures that a control may draw.
         query: How queries are formed.
         top_k: Pictures of a token.
     """
@@ -44,6 +46,7 @@ class Retriever:
     encoder: Encoder
     searcher: Searcher
     values: NDArray[np.float16]
+    showable: Showable
     query: Query
     top_k: int
 
@@ -62,7 +65,9 @@ class Retriever:
         for manifest in (encoder, vectors, index):
             verify_files(manifest)
         values = np.load(vectors.with_name("values.npy"), mmap_mode="r", allow_pickle=False)
-        return cls(load_encoder(encoder), Searcher(vectors, index), values, query, top_k)
+        showable = Showable(len(values), taken_down_before(ancestry))
+        searcher = Searcher(vectors, index)
+        return cls(load_encoder(encoder), searcher, values, showable, query, top_k)
 
 
 @dataclass(frozen=True)
@@ -125,7 +130,7 @@ class SeeingModel:
         own = self.retriever
         found = look_up(documents, own.encoder, own.searcher, own.query, own.top_k)
         ids, states = (np.concatenate([getattr(f, n) for f in found]) for n in ("ids", "values"))
-        given = give(self.pictures, ids, states, len(own.values), self.seed)
+        given = give(self.pictures, ids, states, own.showable, self.seed)
         table = torch.empty(0, own.values.shape[1])
         if given.ids is not None:
             rows, places = np.unique(given.ids, return_inverse=True)

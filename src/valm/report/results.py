@@ -18,7 +18,7 @@ from valm.config.study import DEFAULT_STUDY
 from valm.core.manifest import Manifest, read_manifest
 from valm.core.shared import taken_by
 from valm.errors import InputError
-from valm.ingest.pictures.retracted import retracted_ids
+from valm.ingest.pictures.retracted import retracted_beside
 from valm.ingest.text.documents import read_documents
 
 MAXIMUM_JSON_BYTES = 64 << 20
@@ -59,8 +59,7 @@ class Results:
         listed = self.frame("ingest", "pictures", "list.parquet")
         if listed.is_empty():
             return listed
-        taken_down = self.path("ingest", "pictures", "retracted.manifest.json")
-        gone = retracted_ids(taken_down if taken_down.is_file() else None)
+        gone = retracted_beside(self.path("ingest", "pictures", "list.parquet"))
         return listed.filter("kept", ~pl.col("id").is_in(gone.tolist())).sort("id")
 
     def json(self, *parts: str) -> Any:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from valm.core.registry import Registry
 from valm.core.seeding import numpy_generator
+from valm.retrieve.showable import Showable
 
 
 @dataclass(frozen=True)
@@ -48,15 +49,18 @@ class Control(Protocol):
     Attributes:
         reads_retrieved: Whether that depends on what was retrieved for the token, and on nothing but it.
             Otherwise nothing needs to be retrieved.
+        draws: Whether it shows pictures that were not retrieved for the token, and so has to know which
+            have been taken down.
     """
 
     reads_retrieved: bool
+    draws: bool
 
     def pictures(
         self,
         ids: NDArray[np.int32],
         values: NDArray[np.float16],
-        table_rows: int,
+        showable: Showable,
         generator: np.random.Generator,
     ) -> Given:
         """Decide for all tokens of a stream or of a task at once.
@@ -64,7 +68,7 @@ class Control(Protocol):
         Args:
             ids: [..., K] rows that were retrieved, -1 where nothing was found; may be mapped.
             values: [..., V] each token's own text state as a picture value; may be mapped.
-            table_rows: N, the number of rows of the picture table.
+            showable: The pictures that may be drawn.
             generator: Freshly seeded: one call draws for every token, by its position.
         """
         ...
@@ -82,11 +86,20 @@ def reads_retrieved(control: str) -> bool:
     return CONTROLS.get(control).reads_retrieved
 
 
+def draws(control: str) -> bool:
+    """Whether a control shows pictures that were not retrieved for the token.
+
+    Raises:
+        ConfigError: There is no such control.
+    """
+    return CONTROLS.get(control).draws
+
+
 def give(
     control: str,
     ids: NDArray[Any],
     values: NDArray[Any],
-    table_rows: int,
+    showable: Showable,
     seed: int,
 ) -> Given:
     """What a control gives to all tokens; the same seed gives the same, in training and after it.
@@ -95,11 +108,11 @@ def give(
         control: Name of a registered picture control.
         ids: int32 [..., K], -1 where nothing was found.
         values: float16 [..., V].
-        table_rows: Number of rows of the picture table.
+        showable: The pictures that may be drawn.
         seed: The study's seed; the control's name makes its own stream of it.
 
     Raises:
         ConfigError: There is no such control.
     """
     generator = numpy_generator(seed, "picture control", control)
-    return CONTROLS.get(control).pictures(ids, values, table_rows, generator)
+    return CONTROLS.get(control).pictures(ids, values, showable, generator)

@@ -26,6 +26,7 @@ from valm.retrieve.given import Given, give
 from valm.retrieve.index import Searcher
 from valm.retrieve.neighbours import Neighbours, StreamSearch
 from valm.retrieve.queries import BLOCK_TOKENS
+from valm.retrieve.showable import Showable
 
 Positions = NDArray[np.int64]
 
@@ -86,7 +87,7 @@ class OnlineRetrieval:
         asked: Iterable[Positions],
         control: str,
         shown: int | None,
-        table_rows: int,
+        showable: Showable,
         seed: int,
     ) -> Iterator[tuple[Positions, Given]]:
         """What a picture control gives to tokens, batch by batch.
@@ -96,7 +97,7 @@ class OnlineRetrieval:
             asked: Positions in the stream of the tokens of each batch, of any shape; without end.
             control: Name of a control that reads what was retrieved.
             shown: How many of the K pictures it is handed; None: all.
-            table_rows: Number of rows of the picture table.
+            showable: The pictures that the control may draw.
             seed: The study's seed.
 
         Yields:
@@ -104,7 +105,7 @@ class OnlineRetrieval:
         """
         together = _together(asked)
         for batches, found in side_by_side(partial(_found, self, split), together, self.processes):
-            all_given = give(control, found.ids[:, :shown], found.values, table_rows, seed)
+            all_given = give(control, found.ids[:, :shown], found.values, showable, seed)
             first = 0
             for positions in batches:
                 rows = first + np.arange(positions.size).reshape(positions.shape)

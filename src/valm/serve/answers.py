@@ -114,7 +114,9 @@ def _sight(
     study: OpenStudy, voice: Voice, tokens: list[int], ids: NDArray[np.int32], found: Neighbours
 ) -> Sight:
     ids = ids[:, : voice.top_k]
-    reader = Reader.shown(voice.network, voice.control, ids, found.values, study.values, study.seed)
+    reader = Reader.shown(
+        voice.network, voice.control, ids, found.values, study.values, study.showable, study.seed
+    )
     return look(reader, tokens)
 
 

@@ -70,7 +70,7 @@ def generate(
     for _ in range(count):
         found = text.pictures(tokens)
         ids = found.ids[:, : voice.top_k]
-        now = give(voice.control, ids, found.values, len(values), study.seed)
+        now = give(voice.control, ids, found.values, study.showable, study.seed)
         kept = 0 if before is None else _given_alike(before, now)
         read_again += cache.tokens - kept
         cache, before = cache.first(kept), now

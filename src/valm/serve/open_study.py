@@ -18,12 +18,13 @@ from valm.embed.encoder import Encoder, load_encoder
 from valm.errors import ConfigError, InputError
 from valm.evaluate.answers.predict import ORACLE, OWN
 from valm.ingest.pictures.numbering import picture_bytes, read_picture_list
-from valm.ingest.pictures.retracted import retracted_ids
+from valm.ingest.pictures.retracted import retracted_beside
 from valm.ingest.vocabulary.tokenizer import Tokenizer, load_tokenizer
 from valm.models.language_model import LanguageModel
 from valm.retrieve.growing import GrowingText
 from valm.retrieve.index import Searcher
 from valm.retrieve.neighbours import Neighbours, look_up
+from valm.retrieve.showable import Showable
 from valm.train.saved_model import load_model
 
 NONE = "none"
@@ -111,6 +112,7 @@ class OpenStudy:
         self.values: NDArray[np.float16] = np.load(
             vectors.with_name("values.npy"), mmap_mode="r", allow_pickle=False
         )
+        self.showable = Showable(len(self.values), retracted_beside(self._list))
         self._pictures = pictures_to_show(self._list)
         seed = study.train.seeds[0] if seed is None else seed
         self.voices = tuple(_voices(study, chosen, seed, model))
@@ -182,8 +184,7 @@ def pictures_to_show(listed: Path) -> dict[int, Picture]:
     """The pictures of a list by id, without those that have been taken down."""
     columns = ("id", "name", "caption", "source", "licence")
     rows: list[dict[str, Any]] = read_picture_list(listed).select(columns).to_pylist()
-    taken_down = listed.with_name("retracted.manifest.json")
-    gone = {-1, *retracted_ids(taken_down if taken_down.is_file() else None).tolist()}
+    gone = {-1, *retracted_beside(listed).tolist()}
     return {row["id"]: Picture(**row) for row in rows if row["id"] not in gone}
 
 

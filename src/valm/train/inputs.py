@@ -19,6 +19,7 @@ from valm.errors import InputError, IntegrityError
 from valm.ingest.text.tokens import TokenStream
 from valm.models.pictures import standardise
 from valm.retrieve.given import Given, give, reads_retrieved
+from valm.retrieve.showable import Showable
 from valm.train.batches import Blocks
 
 TRAIN, VALID = "train", "valid"
@@ -44,7 +45,7 @@ class Retrieval(Protocol):
         asked: Iterable[NDArray[np.int64]],
         control: str,
         shown: int | None,
-        table_rows: int,
+        showable: Showable,
         seed: int,
     ) -> Iterator[tuple[NDArray[np.int64], Given]]:
         """Positions in a stream, batch by batch, with what a picture control gives there."""
@@ -53,17 +54,23 @@ class Retrieval(Protocol):
 
 @dataclass(frozen=True)
 class PictureFiles:
-    """Manifests of the picture vectors, and of the neighbours by split, or what finds those online."""
+    """Manifests of the picture vectors, and of the neighbours by split, or what finds those online.
+
+    Attributes:
+        retracted: Manifest of the pictures that no control may draw; None: there are none.
+    """
 
     vectors: Path
     neighbours: Mapping[str, Path]
     retrieval: Retrieval | None = None
+    retracted: Path | None = None
 
     @property
     def parents(self) -> list[Path]:
         """All manifests."""
         online = [] if self.retrieval is None else self.retrieval.parents
-        return [self.vectors, *self.neighbours.values(), *online]
+        gone = [self.retracted] if self.retracted else []
+        return [self.vectors, *self.neighbours.values(), *online, *gone]
 
 
 @dataclass(frozen=True)
@@ -121,16 +128,17 @@ def open_inputs(
             )
         if pictures is None or values is None:
             continue
+        showable = Showable.among(len(values), pictures.retracted)
         if pictures.retrieval is None:
             manifest = pictures.neighbours[split]
             _check_made_from(manifest, tokens, pictures.vectors)
-            given = open_given(manifest, split, variant, len(values), seed)
+            given = open_given(manifest, split, variant, showable, seed)
             _check_fits(given, manifest, split, len(stream), values.shape[1])
             blocks[split] = replace(blocks[split], given=given)
         else:
             first = None if split == TRAIN else min(validated, len(blocks[split])) * context_tokens
             blocks[split] = _online(
-                blocks[split], pictures.retrieval, split, variant, values, seed, first
+                blocks[split], pictures.retrieval, split, variant, values, showable, seed, first
             )
     width = 0 if values is None else values.shape[1]
     return Inputs(vocabulary_size, width, blocks)
@@ -142,6 +150,7 @@ def _online(
     split: str,
     variant: Variant,
     values: NDArray[np.float16],
+    showable: Showable,
     seed: int,
     first: int | None,
 ) -> Blocks:
@@ -150,19 +159,19 @@ def _online(
     A control that reads nothing retrieved gives to the whole stream, as it does beside a table.
     """
     _check_depth(variant, retrieval.top_k, "retrieve.top_k")
-    control, shown, rows = variant.pictures, variant.top_k or retrieval.top_k, len(values)
+    control, shown = variant.pictures, variant.top_k or retrieval.top_k
     if not reads_retrieved(control):
         nothing = np.broadcast_to(np.int32(-1), (len(blocks.tokens), shown))
         states = np.broadcast_to(np.float16(0), (len(blocks.tokens), values.shape[1]))
-        return replace(blocks, given=give(control, nothing, states, rows, seed))
+        return replace(blocks, given=give(control, nothing, states, showable, seed))
     if first is not None:
         asked = iter([np.arange(first)])
-        _, given = next(retrieval.given(split, asked, control, variant.top_k, rows, seed))
+        _, given = next(retrieval.given(split, asked, control, variant.top_k, showable, seed))
         return replace(blocks, given=given)
     return replace(
         blocks,
         found_online=lambda asked: retrieval.given(
-            split, asked, control, variant.top_k, rows, seed
+            split, asked, control, variant.top_k, showable, seed
         ),
     )
 
@@ -213,7 +222,9 @@ def picture_table(
     return standardise(torch.from_numpy(np.array(values))).to(dtype)
 
 
-def open_given(manifest: Path, split: str, variant: Variant, table_rows: int, seed: int) -> Given:
+def open_given(
+    manifest: Path, split: str, variant: Variant, showable: Showable, seed: int
+) -> Given:
     """What a variant's picture control gives to every token of a split.
 
     Raises:
@@ -230,4 +241,4 @@ def open_given(manifest: Path, split: str, variant: Variant, table_rows: int, se
             )
     ids, values = (np.load(file, mmap_mode="r", allow_pickle=False) for file in files)
     _check_depth(variant, ids.shape[1], manifest)
-    return give(variant.pictures, ids[:, : variant.top_k], values, table_rows, seed)
+    return give(variant.pictures, ids[:, : variant.top_k], values, showable, seed)

@@ -20,6 +20,7 @@ from valm.models.branches import Branches
 from valm.models.language_model import LanguageModel
 from valm.models.pictures import Pictures, standardise
 from valm.retrieve.given import Given, give
+from valm.retrieve.showable import Showable
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class Reader:
         ids: NDArray[np.int32],
         states: NDArray[np.float16],
         values: NDArray[np.float16],
+        showable: Showable,
         seed: int,
     ) -> Reader:
         """A model with what a control gives it; of all values only the rows that are given are read.
@@ -78,9 +80,10 @@ class Reader:
             ids: Pictures of every token, [T, K], -1 where there is none.
             states: The tokens' text states as picture values, [T, value width].
             values: Values of all pictures, [N, value width]; may be mapped.
+            showable: The pictures that the control may draw.
             seed: The study's seed.
         """
-        given = give(control, ids, states, len(values), seed)
+        given = give(control, ids, states, showable, seed)
         table = torch.empty(0, values.shape[1])
         if given.ids is not None:
             rows, places = np.unique(given.ids, return_inverse=True)

@@ -18,6 +18,7 @@ from valm.evaluate.answers.answering import Reader
 from valm.evaluate.answers.predict import OWN
 from valm.models.language_model import LanguageModel
 from valm.retrieve.given import Given, give
+from valm.retrieve.showable import Showable
 
 RECOLOURED, INSTEAD = "recoloured", "instead"
 CONTROLS = ("permuted", "none")
@@ -67,8 +68,8 @@ def exchanges(
     states: NDArray[np.float16],
     values: PictureValues,
     stand_in: Sequence[int],
+    showable: Showable,
     seed: int,
-    gone: Sequence[int] | NDArray[np.int64] = (),
 ) -> Iterator[Exchange]:
     """The retrieved pictures of a prompt, then everything that takes their place.
 
@@ -77,8 +78,8 @@ def exchanges(
         states: [T, V] text states, for controls that read them.
         values: Values of the pictures.
         stand_in: Ids of the other thing's pictures; none of them, no such row.
+        showable: The pictures that a control may draw.
         seed: The study's seed.
-        gone: Ids of pictures that have been taken down, which no control shows.
     """
     yield Exchange(OWN, 0, ids[-1].tolist(), values.of(ids))
     for turn in values.turned:
@@ -88,12 +89,11 @@ def exchanges(
         others[:, : len(stand_in)] = list(stand_in)[: ids.shape[1]]
         yield Exchange(INSTEAD, 0, others[-1].tolist(), values.of(others))
     for control in CONTROLS:
-        given = give(control, ids, states, len(values.stored), seed)
+        given = give(control, ids, states, showable, seed)
         if given.ids is None:
             yield Exchange(control, 0, [], given)
             continue
-        there = given.mask & ~np.isin(given.ids, gone)
-        found = np.where(there, given.ids, -1).astype(np.int32)
+        found = np.where(given.mask, given.ids, -1).astype(np.int32)
         yield Exchange(control, 0, found[-1].tolist(), values.of(found))
 
 

@@ -28,6 +28,7 @@ from valm.evaluate.questions.prepared import MEASURED, NOT_ASKED, Requests, read
 from valm.evaluate.scores.metrics import ALONE, CHOICE, CONTEXTS, FIRST_PIECE, SLIDING
 from valm.models.language_model import LanguageModel
 from valm.models.objective import OBJECTIVES
+from valm.retrieve.showable import Showable
 from valm.train.saved_model import check_fits, load_model
 
 KIND = "predictions"
@@ -42,15 +43,17 @@ class Shown:
     Attributes:
         pictures: Manifest of the pictures of the task's tokens.
         vectors: Manifest of the picture vectors.
+        retracted: Manifest of the pictures that no control may draw; None: there are none.
     """
 
     pictures: Path
     vectors: Path
+    retracted: Path | None = None
 
     @property
     def parents(self) -> list[Path]:
-        """Both manifests."""
-        return [self.pictures, self.vectors]
+        """All manifests."""
+        return [self.pictures, self.vectors, *([self.retracted] if self.retracted else [])]
 
 
 @dataclass(frozen=True)
@@ -198,7 +201,8 @@ def _reader(
     found = TaskPictures.read(shown.pictures)
     ids = (found.own if control == ORACLE else found.ids)[:, : variant.top_k]
     pictures = variant.pictures if control == OWN else control
-    return Reader.shown(model, pictures, ids, found.values, values, job.seed)
+    showable = Showable.among(len(values), shown.retracted)
+    return Reader.shown(model, pictures, ids, found.values, values, showable, job.seed)
 
 
 def _values(shown: Shown) -> NDArray[np.float16]:

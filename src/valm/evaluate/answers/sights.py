@@ -39,12 +39,12 @@ from valm.evaluate.answers.looking import Sight, look
 from valm.evaluate.questions.own_pictures import PicturesByName
 from valm.ingest.pictures.hue import hue_turned
 from valm.ingest.pictures.numbering import picture_bytes
-from valm.ingest.pictures.retracted import retracted_ids
 from valm.ingest.probes import COLOURS
 from valm.ingest.vocabulary.tokenizer import Tokenizer, load_tokenizer
 from valm.models.language_model import LanguageModel
 from valm.retrieve.index import Searcher
 from valm.retrieve.neighbours import Neighbours, look_up
+from valm.retrieve.showable import Showable
 from valm.train.saved_model import load_model
 
 KIND = "sights"
@@ -112,13 +112,13 @@ def look_at_prompts(
     asked = _asked(job, models)
     colours = _colour_tokens(vocabulary)
     values = picture_values(job, base, found)
-    gone = retracted_ids(base.retracted)
-    named = PicturesByName(base.pictures, gone.tolist())
+    showable = Showable.among(len(values.stored), base.retracted)
+    named = PicturesByName(base.pictures, showable.gone.tolist())
     entries = []
     for prompt, text, neighbours in zip(prompts, texts, found, strict=True):
         ids = np.where(neighbours.mask, neighbours.ids, -1).astype(np.int32)
         stand_in = named.of(prompt.instead)
-        rows = list(exchanges(ids, neighbours.values, values, stand_in, job.seed, gone))
+        rows = list(exchanges(ids, neighbours.values, values, stand_in, showable, job.seed))
         tokens = [vocabulary.token_text(token) for token in text]
         labels = {"prompt": prompt.prompt, "instead": prompt.instead, "tokens": tokens}
         entries.append(labels | _seen(asked, text, rows, list(colours.values())))

@@ -23,3 +23,13 @@ def retracted_ids(manifest: Path | None) -> NDArray[np.int64]:
     read_manifest(manifest, KIND)
     ids: NDArray[np.int64] = np.load(manifest.with_name(f"{KIND}.npy"), allow_pickle=False)
     return ids
+
+
+def retracted_beside(pictures: Path) -> NDArray[np.int64]:
+    """The ids of the retracted pictures of a study's picture list, ascending; none if none were listed.
+
+    Args:
+        pictures: Manifest of the picture list, or the list.
+    """
+    manifest = pictures.with_name(f"{KIND}.manifest.json")
+    return retracted_ids(manifest if manifest.is_file() else None)

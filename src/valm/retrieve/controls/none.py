@@ -9,18 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from valm.retrieve.given import Given
+from valm.retrieve.showable import Showable
 
 
 class NoPictures:
     """A mask that is False everywhere, and neither rows nor vectors."""
 
     reads_retrieved = False
+    draws = False
 
     def pictures(
         self,
         ids: NDArray[np.int32],
         values: NDArray[np.float16],
-        table_rows: int,
+        showable: Showable,
         generator: np.random.Generator,
     ) -> Given:
         """Nothing, for every token."""

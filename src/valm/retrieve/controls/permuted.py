@@ -11,23 +11,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from valm.retrieve.given import Given
+from valm.retrieve.showable import Showable
 
 
 class Permuted:
-    """One permutation of the picture table for all tokens."""
+    """One permutation of the pictures that may be shown, for all tokens."""
 
     reads_retrieved = True
+    draws = True
 
     def pictures(
         self,
         ids: NDArray[np.int32],
         values: NDArray[np.float16],
-        table_rows: int,
+        showable: Showable,
         generator: np.random.Generator,
     ) -> Given:
         """Send every row through the permutation that the generator draws first."""
-        shuffled = generator.permutation(table_rows).astype(np.int32)
-        return Given(mask=ids >= 0, ids=shuffled[np.maximum(ids, 0)])
+        shuffled = showable.rows(generator.permutation(len(showable)))
+        places = showable.places(np.maximum(ids, 0))
+        return Given(mask=ids >= 0, ids=shuffled[places])
 
 
 PLUGIN = Permuted()

@@ -10,23 +10,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from valm.retrieve.given import Given
+from valm.retrieve.showable import Showable
 
 
 class Random:
     """K rows a token, independent and with replacement, also where nothing was retrieved."""
 
     reads_retrieved = False
+    draws = True
 
     def pictures(
         self,
         ids: NDArray[np.int32],
         values: NDArray[np.float16],
-        table_rows: int,
+        showable: Showable,
         generator: np.random.Generator,
     ) -> Given:
         """Draw for all tokens in order, so that a token's pictures follow from its position."""
-        rows = generator.integers(table_rows, size=ids.shape, dtype=np.int32)
-        return Given(mask=np.ones(ids.shape, dtype=np.bool_), ids=rows)
+        places = generator.integers(len(showable), size=ids.shape, dtype=np.int32)
+        return Given(mask=np.ones(ids.shape, dtype=np.bool_), ids=showable.rows(places))
 
 
 PLUGIN = Random()

@@ -6,18 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from valm.retrieve.given import Given
+from valm.retrieve.showable import Showable
 
 
 class Retrieved:
     """The rows as they were found; where nothing was found, row 0 behind a False mask."""
 
     reads_retrieved = True
+    draws = False
 
     def pictures(
         self,
         ids: NDArray[np.int32],
         values: NDArray[np.float16],
-        table_rows: int,
+        showable: Showable,
         generator: np.random.Generator,
     ) -> Given:
         """Nothing is drawn and nothing changed."""

@@ -11,18 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from valm.retrieve.given import Given
+from valm.retrieve.showable import Showable
 
 
 class TextState:
     """One vector a token (K = 1), a view of the values that it is handed."""
 
     reads_retrieved = True
+    draws = False
 
     def pictures(
         self,
         ids: NDArray[np.int32],
         values: NDArray[np.float16],
-        table_rows: int,
+        showable: Showable,
         generator: np.random.Generator,
     ) -> Given:
         """Every token has a state, so every mask is True."""

@@ -10,18 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from valm.retrieve.given import Given
+from valm.retrieve.showable import Showable
 
 
 class Zero:
     """Zero vectors with a True mask."""
 
     reads_retrieved = False
+    draws = False
 
     def pictures(
         self,
         ids: NDArray[np.int32],
         values: NDArray[np.float16],
-        table_rows: int,
+        showable: Showable,
         generator: np.random.Generator,
     ) -> Given:
         """One zero seen through all shapes: a whole stream's worth takes no memory."""
