@@ -78,7 +78,9 @@ def test_no_help_and_harm_are_said_as_plainly() -> None:
 
 def test_what_was_not_compared_is_unknown() -> None:
     found = said({"none": GAIN, "permuted": GAIN})
-    assert "that their content is the reason is not shown" in found.headline
+    assert "whether their content is the reason was not tested in full" in found.headline
+    unsure = said({"none": GAIN, "permuted": OPEN})
+    assert "that their content is the reason is not shown" in unsure.headline
     assert "No model trained on random pictures was compared" in text(found)
     assert "does not compare" in said({"random": GAIN}).headline
     assert "no comparison that could tell" in findings(SETTING, NO_EVIDENCE, NO_EVIDENCE).headline
@@ -137,6 +139,18 @@ def test_majority_is_compared_by_interval() -> None:
     ):
         scores = {("colour", "valm", "own"): Score((low + high) / 2, low, high, majority=0.22)}
         assert words in text(findings(SETTING, Evidence(rows, scores), NO_EVIDENCE))
+
+
+def test_models_that_are_no_control_are_told_beside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(OPPONENTS, "one", ("valm_k1", "own"))
+    monkeypatch.setitem(OPPONENTS, "two", ("valm_k2", "own"))
+    several = text(said({**ALL_GAIN, "one": OPEN, "two": LOSS}))
+    assert (
+        "Beside other models the differences are +1.0 points [−3.0, +5.0] against VaLM, K = 1 (not shown)"
+        " and −8.0 points [−12.0, −4.0] against VaLM, K = 2 (loss shown)." in several
+    )
+    assert "the difference is +1.0" in text(said({**ALL_GAIN, "one": OPEN}))
+    assert "Beside other models" not in text(said(ALL_GAIN))
 
 
 def test_colour_tests_that_disagree_are_no_help() -> None:

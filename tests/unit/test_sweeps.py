@@ -81,6 +81,7 @@ def test_the_table_holds_each_value_once_and_the_baseline_first(
     html = sweep_table(rows, sweep).html
     assert html.index("none") < html.index(">1<") < html.index(">4<")
     assert html.count("VaLM, K = 1") == 1
+    assert "Pictures a token (K)" in html
 
 
 def test_the_figure_is_the_same_bytes_again(swept: tuple[pl.DataFrame, Sweep]) -> None:

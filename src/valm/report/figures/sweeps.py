@@ -109,7 +109,7 @@ def sweep_table(scores: pl.DataFrame, sweep: Sweep) -> Table:
         r["task"]: "%" if r["unit"] == "share" else metric_label(r["metric"])
         for r in pooled.to_dicts()
     }
-    labels = {"value": sweep.label.capitalize(), "model": "Model"}
+    labels = {"value": sweep.label[0].upper() + sweep.label[1:], "model": "Model"}
     labels |= {task: f"{task_label(task)}, {units[task]}" for task in tasks}
     shown = pl.DataFrame(list(rows.values()), schema=dict.fromkeys(labels, pl.String))
     caption = f"Corrected scores by {sweep.label}, pooled over prompts and seeds, with intervals over items."

@@ -54,6 +54,7 @@ def main_task(
         else NOT_COMPARED[role]
         for role in Role
     ]
+    sentences.append(_other_models(key, setting))
     sentences.append(_majority(key[0], corrected.scores))
     sentences.append(_legacy(roles.get(Role.NO_PICTURES), legacy))
     return " ".join(sentence for sentence in sentences if sentence)
@@ -165,6 +166,17 @@ def _dependence(c: Comparison) -> str:
     if c.verdict is Verdict.LOSS:
         return "the right pictures make it worse than wrong ones"
     return "that its answers depend on the right pictures is not shown"
+
+
+def _other_models(key: Sequence[Comparison], setting: Setting) -> str:
+    """The sentence about opponents that are no control: models that differ in something else."""
+    rows = [
+        f"{difference(c)} {_against(c, setting)} ({c.verdict})"
+        for c in key
+        if role_of(c.second, setting) is None
+    ]
+    verb = "difference is" if len(rows) == 1 else "differences are"
+    return f"Beside other models the {verb} {_listed(rows)}." if rows else ""
 
 
 def _majority(c: Comparison, scores: Mapping[tuple[str, str, str], Score]) -> str:
