@@ -17,6 +17,7 @@ from valm.evaluate.answers.predict import OWN
 from valm.ingest.vocabulary.tokenizer import load_tokenizer
 from valm.models.trunk import TrunkConfig
 from valm.retrieve.neighbours import Neighbours
+from valm.retrieve.showable import Showable
 from valm.serve.open_study import OpenStudy, Picture, Voice
 
 COLOURS = ("red", "green", "blue", "yellow", "white", "black")
@@ -42,6 +43,7 @@ class DrawnStudy:
         generator = np.random.default_rng(4)
         size = (len(COLOURS), VALUE_WIDTH)
         self.values = generator.standard_normal(size).astype(np.float16)
+        self.showable = Showable(len(self.values))
         self.voices = tuple(
             Voice(
                 model, control, own,
