@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,3 +116,22 @@ def test_every_control_has_a_name_and_a_phone_shows_it(
             assert '"' in line, line
     page.set_viewport_size({"width": 390, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_models_that_read_fewer_pictures_are_told_apart(tmp_path: Path, browser: Any) -> None:
+    study = DrawnStudy(tmp_path)
+    valm = study.voice("valm")
+    study.voices = (replace(valm, model="valm_k1", top_k=1), *study.voices)
+    file = tmp_path / "viewer.html"
+    file.write_text(recorded_page(study, PROMPTS[:1]), encoding="utf-8")  # type: ignore[arg-type]
+    page = browser.new_page()
+    page.goto(file.as_uri())
+    page.wait_for_selector("#models .model")
+    assert "attention that VaLM, K = 1 pays" in page.locator("#result").inner_text()
+    shown = page.locator("#pictures").inner_text()
+    for key, label, pictures in (("valm_k1:own", "VaLM, K = 1", 1), ("valm:own", "VaLM", 3)):
+        parts = re.findall(rf"attention of {label}: ([\d.]+) %", shown)
+        (whole,) = re.findall(r"pictures at the last token: ([\d.]+) %", numbers(page, key))
+        assert len(parts) == pictures
+        assert sum(map(float, parts)) == pytest.approx(float(whole), abs=0.2)
+    page.close()

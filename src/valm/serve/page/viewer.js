@@ -86,16 +86,22 @@ function show() {
   showModels();
 }
 
+// Who looks at the pictures that were retrieved: those whose answers an exchange moves.
+function looking() {
+  return state.answer.models.filter((model) => model.sees_retrieved);
+}
+
 function showTokens() {
-  const looking = state.answer.models.find((model) => model.sees_retrieved);
+  const [first] = looking();
+  byId("first-looking").textContent = first ? first.label : "a model";
   const changed = new Set([...state.exchanges.keys()].map((key) => Number(key.split(" ")[0])));
   byId("tokens").replaceChildren(
     ...state.answer.tokens.map((token, number) => {
       const button = element("button", { type: "button", textContent: token.text });
       button.setAttribute("aria-pressed", String(number === state.token));
       button.classList.toggle("changed", changed.has(number));
-      if (looking && looking.on_text) {
-        const share = looking.on_text[number];
+      if (first && first.on_text) {
+        const share = first.on_text[number];
         button.title = `attention at the end of the prompt: ${percent(share)}`;
         button.append(bar(share));
       }
@@ -125,13 +131,11 @@ function pictureCard(picture, place) {
       element("img", { src: pictureAddress(picture), alt: picture.name || picture.caption, width: 160, height: 160 }),
       element("p", { textContent: picture.caption || picture.name }),
     );
-    const [weight] = Object.values(picture.weights);
-    const facts = [picture.score === null ? "chosen by you" : `score ${picture.score.toFixed(3)}`];
-    if (weight !== undefined) {
-      facts.push(`attention ${percent(weight)}`);
-      card.append(bar(weight));
+    card.append(element("p", { className: "facts", textContent: picture.score === null ? "chosen by you" : `score ${picture.score.toFixed(3)}` }));
+    for (const model of looking().filter((each) => each.key in picture.weights)) {
+      const weight = picture.weights[model.key];
+      card.append(bar(weight), element("p", { className: "facts", textContent: `attention of ${model.label}: ${percent(weight)}` }));
     }
-    card.append(element("p", { className: "facts", textContent: facts.join(" · ") }));
   } else {
     card.append(element("div", { className: "empty", textContent: "no picture" }));
   }
