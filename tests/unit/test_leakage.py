@@ -58,6 +58,17 @@ def test_a_caption_is_listed_if_it_names_the_thing_and_its_right_answer(tmp_path
     ]
 
 
+def test_names_and_answers_may_have_several_words(tmp_path: Path) -> None:
+    name = "sea by the harbour of a town"
+    rows = [{"item": "sea", "answer": 0, "things": [name]}]
+    pictures = captioned(
+        tmp_path, f"Dark-blue {name}", f"the {name}, dark, never blue", "dark blue sea"
+    )
+    requests = Requests.of_questions([[1, 2, 3, 4]], [[90]])
+    found = stating_captions(pictures, {"colour": (requests, pl.DataFrame(rows), ["dark blue"])})
+    assert [(row["answer"], row["picture"]) for row in found] == [("dark blue", 0)]
+
+
 def test_the_caption_of_a_retracted_picture_is_not_repeated(tmp_path: Path) -> None:
     pictures = captioned(tmp_path, "a plum", "a yellow banana", "bananas are yellow")
     listed, gone = tmp_path / "retracted.tsv", tmp_path / "retracted.manifest.json"

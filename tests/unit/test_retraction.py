@@ -49,7 +49,28 @@ def test_pictures_are_retracted_by_id_and_by_origin_with_their_duplicates(tmp_pa
     assert retracted_ids(listed(tmp_path, file, pictures)).tolist() == [3, 5]
 
 
-@pytest.mark.parametrize("line", ["99", "-1", "drawn", "drawn\tnowhere", "drawn\tdrawing 1\tx y"])
+def test_no_name_of_a_picture_hides_another_line(tmp_path: Path) -> None:
+    """Quotes, tabs and ends of lines stand in addresses of the web; each line is a picture all the same."""
+    origins = ['"never closed', '"closed" it is', "two\tparts\nand lines", "x\u2028y", "plain"]
+    raw = [replace(one, origin=name) for one, name in zip(raw_pictures(5), origins, strict=True)]
+    pictures, file = drawn_list(tmp_path, 0, raw), tmp_path / "retracted.tsv"
+    assert retract(file, pictures, ["0", "1", "2", "drawn\tx\u2028y"]) == (4, 4)
+    assert len(file.read_text(encoding="utf-8").splitlines()) == 4
+    assert retracted_ids(listed(tmp_path, file, pictures)).tolist() == [0, 1, 2, 3]
+    assert retract(file, pictures, ["4"]) == (1, 1)
+    assert retracted_ids(listed(tmp_path, file, pictures)).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_pictures_of_one_name_are_taken_down_together(tmp_path: Path) -> None:
+    raw = [replace(one, origin="the same") for one in raw_pictures(2)]
+    pictures, file = drawn_list(tmp_path, 0, raw), tmp_path / "retracted.tsv"
+    assert retract(file, pictures, ["0"]) == (1, 1)
+    assert retracted_ids(listed(tmp_path, file, pictures)).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "line", ["99", "9" * 5000, "-1", "drawn", "drawn\tnowhere", "drawn\tdrawing 1\tx y"]
+)
 def test_a_picture_that_is_not_there_changes_nothing(tmp_path: Path, line: str) -> None:
     pictures, file = drawn_list(tmp_path, 5), tmp_path / "retracted.tsv"
     (tmp_path / "ids.txt").write_text(f"2\n{line}\n")

@@ -27,7 +27,7 @@ def retract(
 
     if not ids.is_file():
         raise InputError("there is no such file", where=ids, cure="write one picture a line")
-    asked, new = run(file, pictures, ids.read_text(encoding="utf-8").splitlines())
+    asked, new = run(file, pictures, ids.read_text(encoding="utf-8").split("\n"))
     print(f"{asked} pictures are retracted; {new} names are new in {file}")
     print("run the study again; `valm plan` says what that makes anew")
 

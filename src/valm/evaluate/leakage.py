@@ -26,13 +26,12 @@ from valm.embed.words import WORD
 from valm.evaluate.questions.own_pictures import forms
 from valm.evaluate.questions.prepared import KIND as TASK_KIND
 from valm.evaluate.questions.prepared import MEASURED, Requests, read_requests
-from valm.ingest.pictures.numbering import read_picture_list
+from valm.ingest.pictures.numbering import listed_rows
 from valm.ingest.pictures.retracted import retracted_ids
 from valm.ingest.text.tokens import TokenStream
 
 KIND = "leakage"
 LONGEST_STRETCH, SHORTEST_TEXT = 13, 4  # tokens
-LONGEST_NAME = 4  # words
 EXAMPLES = 20  # of a task's items, in the list
 BLOCK_TOKENS = 1 << 20
 BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no token of a stretch drops out of its hash
@@ -90,18 +89,18 @@ def stating_captions(
         for row in items.iter_rows(named=True):
             if len(row["things"]) == 1 and row["answer"] >= 0:
                 for form in forms(row["things"][0]):
-                    asked[form].add((task, row["item"], choices[row["answer"]].strip().lower()))
-    listed = read_picture_list(pictures).select(["id", "kept", "captions"]).to_pylist()
+                    asked[form].add((task, row["item"], _words(choices[row["answer"]])))
+    answers = {answer for questions in asked.values() for _, _, answer in questions}
+    longest = max((len(name.split()) for name in asked.keys() | answers), default=0)
     gone = set(retracted_ids(retracted).tolist())
     found = set()
-    for picture in listed:
-        shown = picture["kept"] and picture["id"] not in gone
-        for caption in picture["captions"] if shown else ():
-            words = WORD.findall(caption.lower())
-            for name in _names(words):
-                for task, item, answer in asked.get(name, ()):
-                    if answer in words:
-                        found.add((task, item, answer, picture["id"], caption))
+    for picture, kept, captions in listed_rows(pictures, ["id", "kept", "captions"]):
+        for caption in captions if kept and picture not in gone else ():
+            named = set(_names(_words(caption).split(), longest))
+            for name in named & asked.keys():
+                for task, item, answer in asked[name]:
+                    if answer in named:
+                        found.add((task, item, answer, picture, caption))
     columns = ("task", "item", "answer", "picture", "caption")
     return [dict(zip(columns, row, strict=True)) for row in sorted(found)]
 
@@ -178,7 +177,11 @@ def _found(stream: NDArray[Any], length: int, wanted: NDArray[np.uint64]) -> NDA
     return np.unique(np.concatenate([np.empty(0, np.uint64), *found]))
 
 
-def _names(words: Sequence[str]) -> Iterator[str]:
+def _words(text: str) -> str:
+    return " ".join(WORD.findall(text.lower()))
+
+
+def _names(words: Sequence[str], longest: int) -> Iterator[str]:
     for first in range(len(words)):
-        for last in range(first + 1, min(first + LONGEST_NAME, len(words)) + 1):
+        for last in range(first + 1, min(first + longest, len(words)) + 1):
             yield " ".join(words[first:last])

@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -33,6 +34,7 @@ from valm.ingest.raw.archives import StrictHeader
 MAXIMUM_PICTURE_BYTES = 16 << 20
 DROPPED = -1
 ROWS_OF_GROUP = 1 << 20
+BATCH_ROWS = 8192
 LISTED = pa.schema(
     [
         *METADATA,
@@ -114,6 +116,19 @@ def read_picture_list(manifest: Path) -> pa.Table:
     """
     read_manifest(manifest, kind="picture_list")
     return _read_parquet(manifest.with_name("list.parquet"))
+
+
+def listed_rows(manifest: Path, columns: list[str]) -> Iterator[tuple[Any, ...]]:
+    """Some columns of every stored picture, kept or not, in order; memory holds a few thousand rows.
+
+    Raises:
+        InputError: The list is missing or damaged.
+    """
+    read_manifest(manifest, kind="picture_list")
+    path = manifest.with_name("list.parquet")
+    with _readable(path), pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(BATCH_ROWS, columns=columns):
+            yield from zip(*(batch.column(name).to_pylist() for name in columns), strict=True)
 
 
 def iterate_pictures(manifest: Path, first_id: int = 0) -> Iterator[tuple[int, Image.Image]]:
@@ -222,7 +237,8 @@ def _encoded_pictures(
     manifest: Path, wanted: set[int] | None, first_id: int
 ) -> Iterator[tuple[int, bytes]]:
     """Stream the shards in order; each tar is opened once, and only if something in it is wanted."""
-    for (source, shard), rows in groupby(_places(manifest), key=lambda row: row[:2]):
+    places = listed_rows(manifest, ["source", "shard", "key", "id"])
+    for (source, shard), rows in groupby(places, key=lambda row: row[:2]):
         ids = {
             key: picture_id
             for _, _, key, picture_id in rows
@@ -230,16 +246,6 @@ def _encoded_pictures(
         }
         if ids:
             yield from _shard_members(manifest.parent / source / f"{shard}.tar", ids)
-
-
-def _places(manifest: Path) -> Iterator[tuple[str, str, str, int]]:
-    """Source, shard, key and id of every stored picture, in order; memory holds a few thousand."""
-    read_manifest(manifest, kind="picture_list")
-    path = manifest.with_name("list.parquet")
-    names = ["source", "shard", "key", "id"]
-    with _readable(path), pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(columns=names):
-            yield from zip(*(batch.column(name).to_pylist() for name in names), strict=True)
 
 
 def _shard_members(path: Path, ids: dict[str, int]) -> Iterator[tuple[int, bytes]]:

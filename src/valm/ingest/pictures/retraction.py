@@ -4,11 +4,13 @@
 same when pictures are numbered anew, sharded otherwise, or listed by another study. A picture that is
 retracted keeps its id, and its row in every table of vectors, so that no other picture's moves; it
 leaves the indices, with them all neighbours, and the reports.
+
+Nothing in a line is quoted, and an address of the web may hold anything: white space of any kind counts as
+one space, in the list and in what is compared with it, so that a line is a picture whatever it is called.
 """
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,11 +20,17 @@ from numpy.typing import NDArray
 from valm.core.atomic import write_array, write_text
 from valm.core.job import Job
 from valm.errors import InputError
-from valm.ingest.pictures.numbering import read_picture_list
+from valm.ingest.pictures.numbering import listed_rows
 from valm.ingest.pictures.retracted import KIND
 
 MAXIMUM_BYTES = 64 << 20
+LONGEST_ID = 18  # digits
 Name = tuple[str, str]  # source, origin
+
+
+def name_of(source: str, origin: str) -> Name:
+    """A picture's name, as a line can hold it."""
+    return " ".join(source.split()), " ".join(origin.split())
 
 
 def read_retracted(file: Path) -> set[Name]:
@@ -35,17 +43,16 @@ def read_retracted(file: Path) -> set[Name]:
         return set()
     if file.stat().st_size > MAXIMUM_BYTES:
         raise InputError("a list of retracted pictures is larger than 64 MiB", where=file)
-    with file.open(encoding="utf-8", newline="") as lines:
-        rows = list(csv.reader(lines, delimiter="\t"))
     names = set()
-    for number, row in enumerate(rows, start=1):
-        if len(row) != 2:
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        source, tab, origin = line.partition("\t")
+        if not tab or "\t" in origin:
             raise InputError(
                 "a line is not a source, a tab and an origin",
                 where=f"{file}:{number}",
                 cure="add pictures by: valm retract --ids FILE",
             )
-        names.add((row[0], row[1]))
+        names.add(name_of(source, origin))
     return names
 
 
@@ -64,10 +71,11 @@ def list_retracted(job: Job, *, pictures: Path, file: Path | None, output: Path)
 
 
 def listed_ids(pictures: Path, names: set[Name]) -> NDArray[np.int64]:
-    """The ids of the kept pictures that bear some names, ascending."""
-    columns = read_picture_list(pictures).select(["source", "origin", "id", "kept"]).to_pydict()
-    rows = zip(*columns.values(), strict=True)
-    ids = [number for source, origin, number, kept in rows if kept and (source, origin) in names]
+    """The ids of the kept pictures that bear some names, ascending; memory holds those and the names."""
+    rows = listed_rows(pictures, ["source", "origin", "id", "kept"]) if names else ()
+    ids = [
+        number for source, origin, number, kept in rows if kept and name_of(source, origin) in names
+    ]
     return np.array(sorted(ids), np.int64)
 
 
@@ -88,21 +96,36 @@ def retract(file: Path, pictures: Path, wanted: Iterable[str]) -> tuple[int, int
     Raises:
         InputError: The study has no such picture; nothing is written then.
     """
-    columns = ["source", "origin", "id", "duplicate_of"]
-    rows = list(zip(*read_picture_list(pictures).select(columns).to_pydict().values(), strict=True))
-    by_name = {(source, origin): max(number, of) for source, origin, number, of in rows}
-    ids, listed = set(), set(by_name.values())
-    for line in filter(None, (line.strip("\r\n ") for line in wanted)):
-        source, _, origin = line.partition("\t")
-        number = int(line) if line.isdecimal() else by_name.get((source, origin), -1)
-        if number not in listed:
-            raise InputError(
-                f"the study has no picture {line!r}",
-                where=pictures,
-                cure="give an id, or a source, a tab and an origin, as in list.parquet",
-            )
-        ids.add(number)
+    asked: dict[int | Name, str] = {
+        _asked(line): line for line in filter(None, (line.strip("\r\n ") for line in wanted))
+    }
     known = read_retracted(file)
-    names = known | {name for name, number in by_name.items() if number in ids}
+    columns = ["source", "origin", "id", "duplicate_of"]
+    ids: set[int] = set()
+    there: set[int | Name] = set()
+    for source, origin, number, of in listed_rows(pictures, columns):
+        picture, name = max(number, of), name_of(source, origin)
+        if met := {picture, name} & asked.keys():
+            ids.add(picture)
+            there |= met
+    if missing := [line for key, line in asked.items() if key not in there]:
+        raise InputError(
+            f"the study has no picture {missing[0]!r}",
+            where=pictures,
+            cure="give an id, or a source, a tab and an origin, as in list.parquet",
+        )
+    names = known | {
+        name_of(source, origin)
+        for source, origin, number, of in listed_rows(pictures, columns)
+        if max(number, of) in ids
+    }
     write_text(file, "".join(f"{source}\t{origin}\n" for source, origin in sorted(names)))
     return len(ids), len(names - known)
+
+
+def _asked(line: str) -> int | Name:
+    """The id, or the name, that a line asks for."""
+    if line.isdecimal() and len(line) <= LONGEST_ID:
+        return int(line)
+    source, _, origin = line.partition("\t")
+    return name_of(source, origin)
