@@ -22,7 +22,7 @@ from valm.core.manifest import Manifest, read_manifest, verify_files
 from valm.embed import shards as shards_module
 from valm.embed.encoder import load_encoder
 from valm.embed.picture_form import PictureForm
-from valm.errors import InputError, ValmError
+from valm.errors import InputError, IntegrityError, ValmError
 from valm.retrieve.index import Searcher
 
 PHOTOS = 20  # a shard; more than a worker's chunk
@@ -148,6 +148,29 @@ def test_finished_shards_are_skipped_and_parts_add_up(
     write_tar(raw / "00001.tar", samples(7, 5))  # fetched anew: another tar
     run(raw, encoder, parts, "--workers", "0")
     assert json.loads(parts.read_text())["rows"] == 45
+
+
+def test_vectors_of_two_encoders_are_not_gathered(tmp_path: Path) -> None:
+    raw, output = write_shards(tmp_path / "raw", 2), tmp_path / "out/vectors.manifest.json"
+    one, other = (open_clip_encoder(tmp_path / name, **over) for name, over in
+                  (("one", {}), ("other", {"pictures_per_batch": 3})))  # fmt: skip
+    run(raw, one, output, "--workers", "0")
+    before = output.read_bytes()
+    run(raw, other, output, "--workers", "0", "--part", "1/2")
+    assert output.read_bytes() == before  # the second shard is the first encoder's
+    run(raw, other, output, "--workers", "0", "--part", "2/2")
+    assert read_manifest(other).digest in read_manifest(output).parents.values()
+
+
+def test_damaged_vectors_of_a_shard_are_not_gathered(tmp_path: Path) -> None:
+    encoder, raw = open_clip_encoder(tmp_path / "encoder"), write_shards(tmp_path / "raw", 2)
+    output = tmp_path / "out/vectors.manifest.json"
+    run(raw, encoder, output, "--workers", "0", "--part", "1/2")
+    vectors = tmp_path / "out/shards/00000.npy"
+    vectors.write_bytes(vectors.read_bytes()[:-2])
+    with pytest.raises(IntegrityError, match=r"00000\.npy"):
+        run(raw, encoder, output, "--workers", "0")
+    assert not output.exists()
 
 
 def test_a_damaged_shard_costs_no_other(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ is embedded from the tar files that img2dataset wrote, without a second copy of 
   it was made a unit vector, or the reason code of its rejection;
 * ``00000.manifest.json``, last.
 
-A shard whose manifest was made from this tar by this encoder is skipped, so a killed run goes on at the next
+A shard whose manifest was made from a tar of this size by this encoder is skipped, so a killed run goes on at the next
 shard, and several processes, on one machine or on many that share the folder, take turns: each works
 on every n-th. When all are done the vectors are gathered into the tables that ``build-index`` reads.
 """
@@ -33,7 +33,7 @@ from valm.core.atomic import atomic_path, require_space, write_array
 from valm.core.digest import digest_data
 from valm.core.job import Job
 from valm.core.logs import logger
-from valm.core.manifest import Manifest, read_manifest
+from valm.core.manifest import Manifest, read_manifest, verify_files
 from valm.core.progress import Tracker
 from valm.embed.batches import batches
 from valm.embed.encoder import KIND, PictureVectors, PixelEncoder, load_encoder
@@ -69,6 +69,7 @@ def embed_shards(
     Raises:
         ConfigError: The encoder reads no pixels.
         InputError: There are no shards, or some are damaged; all others are done then.
+        IntegrityError: The vectors of a shard are not those that its manifest states.
     """
     torch.set_num_threads(job.threads)
     loaded = load_encoder(encoder)
@@ -100,7 +101,8 @@ def embed_shards(
             cure="fetch or remove them and run the same command again",
         )
     manifests = [folder / f"{tar.stem}.manifest.json" for tar in tars]
-    left = sum(not manifest.is_file() for manifest in manifests)
+    each = zip(manifests, tars, strict=True)
+    left = sum(not _is_done(manifest, job, tar, encoder) for manifest, tar in each)
     if left:
         logger.info("%s shards are left to the other parts", f"{left:,}")
         return
@@ -114,7 +116,7 @@ def gather(
 
     ``pictures.parquet`` says which sample each row is. Memory holds one shard.
     """
-    made = [read_manifest(manifest, SHARD_KIND) for manifest in manifests]
+    made = [verify_files(manifest) for manifest in manifests]
     rows, width = sum(one.rows for one in made), loaded.key_width
     paths = {name: output.with_name(f"{name}.npy") for name in ("keys", "norms", "values")}
     listed = output.with_name("pictures.parquet")
