@@ -69,11 +69,13 @@ def make_trained(
     encoder: str = "two_tower",
     tokenizer_kind: str = "bpe",
     taken_down: Path | None = None,
+    **entry: Any,
 ) -> Trained:
     """Write a small results folder that ends in a model and its scores.
 
     Args:
         taken_down: ``retracted.tsv``, whose pictures the index does not hold.
+        entry: Keys of the index.
     """
     source = folder / "ingest/sources/wordlist.manifest.json"
     facts = {
@@ -91,7 +93,7 @@ def make_trained(
     vectors = _with_parents(_vectors(folder), [made, pictures])
     retracted = pictures.with_name("retracted.manifest.json")
     list_retracted(JOB, pictures=pictures, file=taken_down, output=retracted)
-    index = write_index(folder / "retrieve/indices", vectors, retracted=retracted)
+    index = write_index(folder / "retrieve/indices", vectors, retracted=retracted, **entry)
     presets = [{"name": PRESET, "query": QUERY}]
     study = parse_study({"retrieve": {"top_k": TOP_K, "presets": presets}})
     choices = {"preset": PRESET, "split": "train"}

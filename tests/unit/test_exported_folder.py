@@ -9,6 +9,7 @@ import faiss
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from builders.exported import run_export
 from builders.retrieval import unit_vectors
 from builders.trained import PICTURES, Trained, make_trained
@@ -16,6 +17,8 @@ from builders.trained import PICTURES, Trained, make_trained
 from valm.core.manifest import verify_files
 from valm.errors import InputError
 from valm.export.hugging_face import export_model
+from valm.export.valm_retriever import Retriever
+from valm.retrieve.index import Searcher
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +51,20 @@ def test_a_retracted_picture_is_not_carried_along(trained: Trained, tmp_path: Pa
     captions = pl.read_parquet(carried / "captions.parquet")
     assert captions["id"].to_list() == list(range(PICTURES))
     assert captions["name"][4] and set(captions.row(3)) == {3, ""}
+
+
+@pytest.mark.parametrize(("similarity", "floor"), [("inner_product", 0.35), ("l2", -1.3)])
+def test_pictures_below_the_smallest_score_are_not_found_there_either(
+    tmp_path: Path, similarity: str, floor: float
+) -> None:
+    made = make_trained(tmp_path / "results", similarity=similarity, minimum_score=floor)
+    assert run_export(made, tmp_path / "hf").exit_code == 0
+    retriever = Retriever(tmp_path / "hf/retriever")
+    text = torch.arange(40).reshape(1, 40)
+    keys = retriever.states(text)[0].numpy()
+    wanted, _, mask = Searcher(made.vectors, made.index).search(keys, retriever.top_k)
+    assert 0 < mask.sum() < mask.size
+    assert np.array_equal(retriever.pictures(text)[0], wanted)
 
 
 def test_the_card_states_what_manifests_state(trained: Trained, exported: Path) -> None:

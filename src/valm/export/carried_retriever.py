@@ -61,16 +61,17 @@ def write_retriever(folder: Path, ancestry: Ancestry, retracted: Path) -> None:
     gone = _taken_down(ancestry, index, pictures, retracted)
     folder.mkdir()
     tower = _write_text_tower(encoder, folder)
+    searched = read_manifest(index).facts
     settings = {
         "window_tokens": query.window_tokens,
         "stride_tokens": query.stride_tokens,
         "top_k": top_k,
+        "minimum_score": searched.get("minimum_score"),
         "end_of_text_id": _end_of_text(ancestry),
         "text_tower": tower,
     }
     (folder / "retriever.json").write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
-    name = read_manifest(index).facts["index"]
-    shutil.copyfile(index.with_name(f"{name}.faiss"), folder / "index.faiss")
+    shutil.copyfile(index.with_name(f"{searched['index']}.faiss"), folder / "index.faiss")
     shutil.copyfile(LOADER, folder / LOADER.name)
     _write_values(vectors, folder / "values.npy", gone)
     _write_captions(pictures, folder / "captions.parquet", gone)

@@ -76,6 +76,7 @@ class Retriever:
         self.index = faiss.read_index(str(folder / "index.faiss"))
         self.values = np.load(folder / "values.npy", mmap_mode="r", allow_pickle=False)
         self.top_k: int = settings["top_k"]
+        self.minimum_score: float | None = settings["minimum_score"]
         self.window: int = settings["window_tokens"]
         self.stride: int = settings["stride_tokens"]
         self.end_of_text: int = settings["end_of_text_id"]
@@ -95,7 +96,12 @@ class Retriever:
     def pictures(self, ids: Tensor) -> np.ndarray:
         """Rows of ``captions.parquet``, best first, [texts, tokens, top_k]; -1: nothing found."""
         states = self.states(ids)
-        _, found = self.index.search(states.reshape(-1, states.shape[-1]).numpy(), self.top_k)
+        queries = states.reshape(-1, states.shape[-1]).numpy()
+        scores, found = self.index.search(queries, self.top_k)
+        if self.minimum_score is not None:
+            # A squared distance is the smaller the better; a score is it with a minus.
+            sign = -1 if self.index.metric_type == faiss.METRIC_L2 else 1
+            found[sign * scores < self.minimum_score] = -1
         return np.asarray(found).reshape(*ids.shape, self.top_k)
 
     @torch.inference_mode()
