@@ -115,7 +115,10 @@ def test_what_is_no_part_is_refused(tmp_path: Path, part: str) -> None:
         build(write_vectors(tmp_path, unit_vectors(40)), tmp_path, "--part", part)
 
 
-def test_an_index_without_lists_has_no_parts(tmp_path: Path) -> None:
+@pytest.mark.parametrize("factory", ["Flat", "HNSW8", "IVF4,PQ4x4,RFlat", "IVF4,PQ4x4fs"])
+def test_an_index_that_is_more_than_lists_has_no_parts(tmp_path: Path, factory: str) -> None:
     vectors = write_vectors(tmp_path, unit_vectors(40))
-    with pytest.raises(ConfigError, match=r"'Flat' has no inverted lists.*without --part"):
-        build(vectors, tmp_path, "--part", "1/1", factory="Flat")
+    refused = r"does not keep its vectors in plain inverted lists.*without --part"
+    with pytest.raises(ConfigError, match=refused):
+        build(vectors, tmp_path, "--part", "1/1", factory=factory)
+    assert not (tmp_path / "big.parts").exists()

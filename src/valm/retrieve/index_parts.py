@@ -21,7 +21,7 @@ from valm.core.job import Job
 from valm.core.logs import logger
 from valm.core.manifest import read_manifest, verify_files
 from valm.errors import ConfigError, InputError
-from valm.retrieve.factory import add_keys, inverted_lists, trained_index
+from valm.retrieve.factory import add_keys, empty_index, inverted_lists, trained_index
 from valm.retrieve.index import KIND, index_facts, what_is_indexed
 from valm.retrieve.keys import PictureKeys
 
@@ -47,13 +47,15 @@ def build_part(
         retracted: Manifest of the retracted pictures, which the index does not hold.
 
     Raises:
-        ConfigError: The index has no inverted lists, or its factory string does not fit the keys.
+        ConfigError: The index is more than inverted lists, or its factory string does not fit the keys.
         InputError: The first part has not trained the index yet, or a key is no vector of numbers.
     """
     settings, keys = what_is_indexed(job, vectors, index, retracted)
-    if "IVF" not in settings.factory:
+    empty = empty_index(settings, keys.width)
+    if not _keeps_all_in_lists(empty):
         raise ConfigError(
-            f"{settings.factory!r} has no inverted lists, so its parts cannot be joined",
+            f"{settings.factory!r} does not keep its vectors in plain inverted lists, so its parts"
+            " cannot be joined",
             where=f"retrieve.indices[{index}].factory",
             cure="build it whole, without --part, or use a factory string such as IVF4096,PQ64x8",
         )
@@ -80,6 +82,19 @@ def build_part(
         return
     _join(job, settings, trained, manifests, parents, output)
     logger.info("index %s: %d parts joined, %s pictures", index, parts, f"{len(keys):,}")
+
+
+def _keeps_all_in_lists(index: faiss.Index) -> bool:
+    """Whether plain inverted lists hold all that an index knows of its vectors.
+
+    Others refine by a second copy of the vectors, or pack codes so that no file of lists can hold them.
+    """
+    whole = faiss.downcast_index(index)  # the index owns what it is made of
+    inner = whole
+    if isinstance(whole, faiss.IndexPreTransform):
+        inner = faiss.downcast_index(whole.index)
+    more = (faiss.IndexIVFPQR, faiss.IndexIVFFastScan)
+    return isinstance(inner, faiss.IndexIVF) and not isinstance(inner, more)
 
 
 def _is_made(manifest: Path, kind: str, job: Job, parents: Sequence[Path]) -> bool:
