@@ -1,5 +1,6 @@
 """Exchanged pictures: what models are handed, and what the figures and their numbers say of it."""
 
+import json
 import re
 from pathlib import Path
 
@@ -16,7 +17,13 @@ from valm.ingest.pictures.hue import hue_turned
 from valm.models.trunk import TrunkConfig
 from valm.report.chapters import evaluate
 from valm.report.exhibits import Figure, Table
-from valm.report.figures.counterfactuals import exchange_label, moved_shares
+from valm.report.figures.counterfactuals import (
+    Looking,
+    attention_figure,
+    counterfactual_figure,
+    exchange_label,
+    moved_shares,
+)
 from valm.report.results import Results
 from valm.retrieve.showable import Showable
 
@@ -132,3 +139,28 @@ def test_labels_of_exchanges() -> None:
 def test_a_study_without_looking_models_says_so(tmp_path: Path) -> None:
     for draw in (evaluate.counterfactual, evaluate.attention, evaluate.counterfactual_numbers):
         assert "This study has no" in draw(tmp_path)._repr_html_()
+
+
+def test_one_model_is_drawn_with_as_many_pictures_as_it_reads_and_named(results: Path) -> None:
+    """A study of several K: the findings' model, not whichever was asked first."""
+    seen = Results(results).json("evaluate", "sights.json")
+    (prompt,) = seen["prompts"]
+    first = {"model": "valm_k1", "seed": 1}
+    prompt["attention"].insert(0, first | {"text": [0.2] * 3, "pictures": [0.4]})
+    for exchange in prompt["exchanges"]:
+        exchange["answers"].insert(0, first | {"shares": [0.0, 0.0, 1.0]})
+    file = results / "evaluate/sights.json"
+    before = file.read_bytes()
+    file.write_text(json.dumps(seen), encoding="utf-8")
+    try:
+        figures = [evaluate.counterfactual(results), evaluate.attention(results)]
+    finally:
+        file.write_bytes(before)
+    assert figures == [evaluate.counterfactual(results), evaluate.attention(results)]
+    pictures = {number: Image.new("RGB", (4, 4), (9, 9, number)) for number in range(4)}
+    for looking, attended, rows in ((Looking("valm_k1", 1), 1, 3), (Looking("valm"), 3, 7)):
+        told = attention_figure([prompt], pictures, looking)
+        moved = counterfactual_figure([prompt], seen["words"], pictures, looking)
+        assert (told.svg.count("<image"), moved.svg.count("<image")) == (attended, rows)
+        label = "VaLM, K = 1" if looking.model == "valm_k1" else "VaLM"
+        assert f"What {label} takes" in moved.caption and f"layer of {label} that" in told.caption

@@ -13,6 +13,7 @@ from PIL import Image
 from valm.ingest.pictures.numbering import picture_bytes
 from valm.report.exhibits import Exhibit, missing
 from valm.report.figures.counterfactuals import (
+    Looking,
     attention_figure,
     counterfactual_figure,
     counterfactual_table,
@@ -114,7 +115,7 @@ def attention(results: str | Path) -> Exhibit:
     seen = study.json("evaluate", "sights.json")
     if not seen or not any(sight["attention"] for sight in seen["prompts"]):
         return missing("prompts that a model with pictures was asked")
-    return attention_figure(seen["prompts"], _shown_pictures(study, seen))
+    return attention_figure(seen["prompts"], _shown_pictures(study, seen), _looking(study, seen))
 
 
 def counterfactual(results: str | Path) -> Exhibit:
@@ -124,7 +125,7 @@ def counterfactual(results: str | Path) -> Exhibit:
     if not seen or not any(sight["attention"] for sight in seen["prompts"]):
         return missing("prompts whose pictures were exchanged")
     pictures = _shown_pictures(study, seen)
-    return counterfactual_figure(seen["prompts"], seen["words"], pictures)
+    return counterfactual_figure(seen["prompts"], seen["words"], pictures, _looking(study, seen))
 
 
 def counterfactual_numbers(results: str | Path) -> Exhibit:
@@ -177,6 +178,15 @@ def _shown_pictures(study: Results, seen: Mapping[str, Any]) -> dict[int, Image.
     ids = sorted({number for row in rows for number in row["pictures"] if number >= 0})
     data = picture_bytes(study.path("ingest", "pictures", "list.manifest.json"), ids)
     return {number: opened for number in ids if (opened := small_picture(data[number]))}
+
+
+def _looking(study: Results, seen: Mapping[str, Any]) -> Looking:
+    """The model that the findings are about if it was asked, else the first that was."""
+    asked = [each["model"] for sight in seen["prompts"] for each in sight["attention"]]
+    tested = [comparison.first[0] for comparison in read_tested(study)]
+    model = next((name for name in tested if name in asked), asked[0])
+    read = dict(model_aspects(study).select("model", "top_k").iter_rows())
+    return Looking(model, read.get(model))
 
 
 def read_tested(study: Results) -> list[Comparison]:

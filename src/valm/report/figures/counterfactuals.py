@@ -6,6 +6,7 @@ After figures 2 and 3 of the paper, from what ``look-at-prompts`` wrote. Pure: w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,19 @@ FAINTEST_LABEL = 0.15  # share of a bar that holds its word
 LEGIBLE = {"white", "yellow", "orange", "pink", "grey"}  # grounds on which dark words are read
 OWN, RECOLOURED, INSTEAD = "own", "recoloured", "instead"
 NAMES = {"own": "retrieved", "permuted": "permuted", "none": "no pictures"}
+
+
+@dataclass(frozen=True)
+class Looking:
+    """The model that is drawn.
+
+    Attributes:
+        model: Its name.
+        pictures: Pictures a token that it reads, of those retrieved; None: all.
+    """
+
+    model: str
+    pictures: int | None = None
 
 
 def exchange_label(exchange: Mapping[str, Any], instead: str) -> str:
@@ -106,16 +120,21 @@ def counterfactual_table(
 
 
 def counterfactual_figure(
-    sights: Sequence[Sight], words: Sequence[str], pictures: Pictures, name: str = "counterfactual"
+    sights: Sequence[Sight],
+    words: Sequence[str],
+    pictures: Pictures,
+    looking: Looking,
+    name: str = "counterfactual",
 ) -> Figure:
-    """What each prompt is answered with its own pictures and with others, as bars of colours.
+    """What a model answers each prompt with its own pictures and with others, as bars of colours.
 
     Args:
         sights: The prompts.
         words: The colour words whose shares are drawn.
         pictures: Those that are shown, by id.
+        looking: Whose answers are drawn.
     """
-    rows_of = [_bars(sight) for sight in sights]
+    rows_of = [_bars(sight, looking) for sight in sights]
     blocks = -(-len(sights) // PANELS_IN_A_ROW)
     height = blocks * (0.55 + ROW_INCHES * max(map(len, rows_of)))
     with house_style():
@@ -130,18 +149,13 @@ def counterfactual_figure(
             axis.axis("off")
         for axis in axes[len(sights) :]:
             axis.set_visible(False)
-        return finished(figure, name, _counterfactual_caption(sights))
-
-
-def _counterfactual_caption(sights: Sequence[Sight]) -> str:
-    models = dict.fromkeys(a["model"] for s in sights for e in s["exchanges"] for a in e["answers"])
-    looking = ", ".join(map(model_label, models))
-    return (
-        f"What {looking} takes for the colour when every token of the prompt is given other pictures: those that were retrieved, the"
-        " same with their hues turned, those of another thing, the ones a permuted picture base gives, none. The bars are the shares"
-        " of the colour words among themselves, drawn in their colours, mean over seeds; beside them the pictures of the last word."
-        " The last row reads no pictures at all."
-    )
+        caption = (
+            f"What {model_label(looking.model)} takes for the colour when every token of the prompt is given other pictures: those that were retrieved,"
+            " the same with their hues turned, those of another thing, the ones a permuted picture base gives, none. The bars are the shares"
+            " of the colour words among themselves, drawn in their colours, mean over seeds; beside them the pictures of the last word,"
+            f" {MOST_PICTURES} at most. The last row reads no pictures at all."
+        )
+        return finished(figure, name, caption)
 
 
 def _by_model(answers: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[np.float64]]:
@@ -155,13 +169,13 @@ def _by_model(answers: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[np.floa
 Bar = tuple[str, NDArray[np.float64], Sequence[int], int]
 
 
-def _bars(sight: Sight) -> list[Bar]:
-    """Label, mean shares, pictures and turn of each row: the first model that looks, then the others."""
+def _bars(sight: Sight, looking: Looking) -> list[Bar]:
+    """Label, mean shares, pictures and turn of each row: the model that looks, then those that cannot."""
     rows: list[Bar] = []
     for exchange in sight["exchanges"]:
-        shares = next(iter(_by_model(exchange["answers"]).values())).mean(axis=0)
+        shares = _by_model(exchange["answers"])[looking.model].mean(axis=0)
         label = exchange_label(exchange, sight["instead"])
-        rows.append((label, shares, exchange["pictures"], exchange["turn"]))
+        rows.append((label, shares, exchange["pictures"][: looking.pictures], exchange["turn"]))
     for model, without in _by_model(sight["without"]).items():
         rows.append((model_label(model), without.mean(axis=0), (), 0))
     return rows
@@ -225,36 +239,36 @@ def _put(
 
 
 def attention_figure(
-    sights: Sequence[Sight], pictures: Pictures, name: str = "attention"
+    sights: Sequence[Sight], pictures: Pictures, looking: Looking, name: str = "attention"
 ) -> Figure:
     """Where the last token of each prompt looks: at the text before it, and at its pictures.
 
     Args:
-        sights: The prompts; the first model that looks is drawn.
+        sights: The prompts.
         pictures: Those that are shown, by id.
+        looking: Whose attention is drawn.
     """
     blocks = -(-len(sights) // PANELS_IN_A_ROW)
     with house_style():
         figure, axes = canvas(blocks * 2.1, blocks, PANELS_IN_A_ROW, sharey=True)
         for sight, axis in zip(sights, axes, strict=False):
-            _attention(axis, sight, pictures)
+            _attention(axis, sight, pictures, looking)
         for axis in axes[len(sights) :]:
             axis.set_visible(False)
         for axis in axes[::PANELS_IN_A_ROW]:
             axis.set_ylabel("attention, %")
         caption = (
-            "Attention of the prompt's last token in the layer that reads pictures: grey, to the words; in colour, to the pictures that"
+            f"Attention of the prompt's last token in the layer of {model_label(looking.model)} that reads pictures: grey, to the words; in colour, to the pictures that"
             " were retrieved for it, which label the axis (∅ is a learned null image). Bars are the mean over heads and seeds, dots the seeds; a prompt's bars"
             " sum to 100 %. Attention tells where a model looks, the exchange of pictures what it makes of them."
         )
         return finished(figure, name, caption)
 
 
-def _attention(axis: Axes, sight: Sight, pictures: Pictures) -> None:
-    model = sight["attention"][0]["model"]
-    mine = [each for each in sight["attention"] if each["model"] == model]
+def _attention(axis: Axes, sight: Sight, pictures: Pictures, looking: Looking) -> None:
+    mine = [each for each in sight["attention"] if each["model"] == looking.model]
     seeds = 100 * np.array([[*each["text"], *each["pictures"]] for each in mine])
-    words, colour = len(sight["tokens"]), model_colour(model)
+    words, colour = len(sight["tokens"]), model_colour(looking.model)
     places = np.arange(seeds.shape[1]) + 0.6 * (np.arange(seeds.shape[1]) >= words)
     colours = [NEUTRAL] * words + [colour] * (seeds.shape[1] - words)
     axis.bar(places, seeds.mean(axis=0), color=colours, width=0.72)
@@ -266,7 +280,7 @@ def _attention(axis: Axes, sight: Sight, pictures: Pictures) -> None:
     )
     axis.tick_params(axis="x", length=0)
     axis.grid(axis="y")
-    shown = sight["exchanges"][0]["pictures"]
+    shown = sight["exchanges"][0]["pictures"][: looking.pictures]
     for place in places[words + len(shown) :].tolist():
         axis.text(place, -0.06, "∅", ha="center", va="top", transform=axis.get_xaxis_transform())
     for place, number in zip(places[words:].tolist(), shown, strict=False):
