@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from valm.errors import InputError
 from valm.evaluate.answers.answering import Reader
 from valm.evaluate.answers.looking import Sight, look
-from valm.report.figures.style import model_colour, model_label
+from valm.report.figures.style import model_colours, model_label
 from valm.retrieve.neighbours import Neighbours
 from valm.serve.open_study import OpenStudy, Voice
 
@@ -64,6 +64,7 @@ def answer(
     found = study.retrieve(tokens)
     ids = _exchanged(study, np.where(found.mask, found.ids, -1).astype(np.int32), exchanges)
     voices = study.voices if voices is None else voices
+    colours = model_colours((voice.model, voice.shown) for voice in study.voices)
     sights = {voice.key: _sight(study, voice, tokens, ids, found) for voice in voices}
     return {
         "prompt": prompt,
@@ -74,7 +75,11 @@ def answer(
             }
             for place, token in enumerate(tokens)
         ],
-        "models": [_model(study, voice, sights[voice.key], compared) for voice in voices],
+        "models": [
+            _model(study, voice, sights[voice.key], compared)
+            | {"colour": colours[voice.model, voice.shown]}
+            for voice in voices
+        ],
     }
 
 
@@ -153,7 +158,6 @@ def _model(study: OpenStudy, voice: Voice, sight: Sight, compared: Sequence[int]
     return {
         "key": voice.key,
         "label": model_label(voice.model, voice.shown),
-        "colour": model_colour(voice.model, voice.shown),
         "sees_retrieved": voice.sees_retrieved,
         "on_pictures": None if sight.pictures is None else float(sight.pictures[-1].sum()),
         "on_text": None if sight.text is None else sight.text[-1].tolist(),

@@ -12,7 +12,16 @@ from matplotlib.ticker import MaxNLocator
 
 from valm.report.exhibits import Figure
 from valm.report.figures.drawing import canvas, finished, house_style
-from valm.report.figures.style import INK, NEUTRAL, model_colour, model_label, readable, word_colour
+from valm.report.figures.style import (
+    INK,
+    NEUTRAL,
+    model_colour,
+    model_colours,
+    model_label,
+    readable,
+    word_colour,
+)
+from valm.report.words.comparisons import OWN
 
 SMOOTHING_SHARE = 0.04  # of a curve's points, on each side of a point
 
@@ -33,10 +42,12 @@ def loss_curves(logs: pl.DataFrame, baseline: str = "gpt2_star", name: str = "lo
     Args:
         logs: ``model, seed, step, tokens, loss, valid_loss``; losses in nats a token.
     """
+    models = logs["model"].unique(maintain_order=True).to_list()
+    colours = {model: c for (model, _), c in model_colours((m, OWN) for m in models).items()}
     with house_style():
         figure, (training, validation) = canvas(3.3, 1, 2)
         for (model, _), run in logs.group_by("model", "seed", maintain_order=True):
-            colour = model_colour(str(model))
+            colour = colours[str(model)]
             training.plot(run["tokens"] / 1e6, run["loss"], color=colour, linewidth=0.4, alpha=0.2)
             training.plot(
                 run["tokens"] / 1e6,
@@ -45,13 +56,12 @@ def loss_curves(logs: pl.DataFrame, baseline: str = "gpt2_star", name: str = "lo
                 linewidth=1.1,
                 alpha=0.85,
             )
-        models = logs["model"].unique(maintain_order=True).to_list()
         for model in models:
-            training.plot([], [], color=model_colour(model), label=model_label(model))
+            training.plot([], [], color=colours[model], label=model_label(model))
         training.set_title("Training loss", fontweight="bold")
         training.set_ylabel("nats a token")
         training.legend()
-        _validation(validation, logs, baseline)
+        _validation(validation, logs, baseline, colours)
         for axis in (training, validation):
             axis.set_xlabel("million tokens")
             axis.grid(axis="y")
@@ -62,7 +72,7 @@ def loss_curves(logs: pl.DataFrame, baseline: str = "gpt2_star", name: str = "lo
         return finished(figure, name, caption)
 
 
-def _validation(axis: Axes, logs: pl.DataFrame, baseline: str) -> None:
+def _validation(axis: Axes, logs: pl.DataFrame, baseline: str, colours: Mapping[str, str]) -> None:
     held_out = logs.filter(pl.col("valid_loss").is_not_null())
     reference = held_out.filter(pl.col("model") == baseline).select(
         "seed", "step", reference="valid_loss"
@@ -76,7 +86,7 @@ def _validation(axis: Axes, logs: pl.DataFrame, baseline: str) -> None:
                 run["tokens"] / 1e6,
                 gap,
                 "o-",
-                color=model_colour(str(model)),
+                color=colours[str(model)],
                 linewidth=1.1,
                 markersize=3,
             )

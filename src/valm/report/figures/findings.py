@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -13,7 +13,7 @@ from valm.report.figures.drawing import canvas, finished, house_style
 from valm.report.figures.style import (
     INK,
     in_reading_order,
-    model_colour,
+    model_colours,
     model_label,
     task_label,
     word_colour,
@@ -23,7 +23,8 @@ from valm.report.words.numbers import scaled
 
 LANE_INCHES = 0.25
 PANELS_IN_A_ROW = 2
-Draw = Callable[[Axes, pl.DataFrame, Sequence[tuple[str, str]]], None]
+Rivals = Mapping[tuple[str, str], str]  # model and control, in the order of their lanes: colour
+Draw = Callable[[Axes, pl.DataFrame, Rivals], None]
 
 
 def differences(comparisons: Sequence[Comparison], name: str = "differences") -> Figure:
@@ -33,6 +34,7 @@ def differences(comparisons: Sequence[Comparison], name: str = "differences") ->
     """
     tasks = list(dict.fromkeys(c.task for c in comparisons))
     counts = [sum(c.task == task for c in comparisons) for task in tasks]
+    colours = model_colours(c.second for c in comparisons)
     with house_style():
         figure, axes = canvas(
             0.5 + sum(LANE_INCHES * (n + 1.6) for n in counts),
@@ -42,7 +44,7 @@ def differences(comparisons: Sequence[Comparison], name: str = "differences") ->
         )
         for task, axis in zip(tasks, axes, strict=True):
             rows = [c for c in comparisons if c.task == task]
-            _forest(axis, rows, task_label(task))
+            _forest(axis, rows, task_label(task), colours)
             axis.spines["bottom"].set_visible(axis is axes[-1])
             axis.tick_params(axis="x", length=3 if axis is axes[-1] else 0)
         first = model_label(*comparisons[0].first)
@@ -54,13 +56,12 @@ def differences(comparisons: Sequence[Comparison], name: str = "differences") ->
         return finished(figure, name, caption)
 
 
-def _forest(axis: Axes, rows: Sequence[Comparison], title: str) -> None:
+def _forest(axis: Axes, rows: Sequence[Comparison], title: str, colours: Rivals) -> None:
     axis.axvline(0, color=INK, linewidth=0.8, alpha=0.6)
     for place, c in enumerate(rows):
         middle, low, high = (scaled(value, c.unit) for value in (c.difference, c.low, c.high))
-        _mark(
-            axis, place, middle, low, high, model_colour(*c.second), c.verdict is not Verdict.OPEN
-        )
+        shown = c.verdict is not Verdict.OPEN
+        _mark(axis, place, middle, low, high, colours[c.second], shown)
     _lanes(axis, title, [f"against {model_label(*c.second)}" for c in rows])
 
 
@@ -93,7 +94,7 @@ def prompt_spread(per_prompt: pl.DataFrame, name: str = "prompts") -> Figure:
 def _panels(frame: pl.DataFrame, draw: Draw, name: str, caption: str) -> Figure:
     """One panel a task, two in a row, with a lane for every model and control."""
     tasks = in_reading_order(frame["task"].unique(maintain_order=True))
-    rivals = list(frame.select("model", "control").unique(maintain_order=True).iter_rows())
+    rivals = model_colours(frame.select("model", "control").iter_rows())
     rows = -(-len(tasks) // PANELS_IN_A_ROW)
     height = rows * (0.75 + LANE_INCHES * len(rivals))
     with house_style():
@@ -106,25 +107,25 @@ def _panels(frame: pl.DataFrame, draw: Draw, name: str, caption: str) -> Figure:
         return finished(figure, name, caption)
 
 
-def _scores(axis: Axes, scores: pl.DataFrame, rivals: Sequence[tuple[str, str]]) -> None:
+def _scores(axis: Axes, scores: pl.DataFrame, rivals: Rivals) -> None:
+    lanes = {rival: place for place, rival in enumerate(rivals)}
     for row in scores.to_dicts():
         rival = (row["model"], row["control"])
         if row["seed"] != POOLED:
-            value, place = 100 * row["value"], rivals.index(rival) + 0.3
-            axis.plot(value, place, "o", color=model_colour(*rival), markersize=2.6, alpha=0.8)
+            value, place = 100 * row["value"], lanes[rival] + 0.3
+            axis.plot(value, place, "o", color=rivals[rival], markersize=2.6, alpha=0.8)
             continue
         middle, low, high = (100 * row[column] for column in ("value", "low", "high"))
-        _mark(axis, rivals.index(rival), middle, low, high, model_colour(*rival))
+        _mark(axis, lanes[rival], middle, low, high, rivals[rival])
     for column, dashes in (("chance", (4, 3)), ("majority", (1, 2))):
         for value in scores[column].drop_nulls().head(1).to_list():
             axis.axvline(100 * value, color=INK, alpha=0.55, linewidth=0.9, dashes=dashes)
 
 
-def _spread(axis: Axes, per_prompt: pl.DataFrame, rivals: Sequence[tuple[str, str]]) -> None:
-    for place, (model, control) in enumerate(rivals):
+def _spread(axis: Axes, per_prompt: pl.DataFrame, rivals: Rivals) -> None:
+    for place, ((model, control), colour) in enumerate(rivals.items()):
         mine = (pl.col("model") == model) & (pl.col("control") == control)
         values = 100 * per_prompt.filter(mine)["value"].drop_nulls().to_numpy()
-        colour = model_colour(model, control)
         lane = [place] * len(values)
         axis.plot(values, lane, "o", color=colour, alpha=0.5, markersize=5, markeredgewidth=0)
         if len(values):
@@ -207,6 +208,7 @@ def calibration(confidence: pl.DataFrame, name: str = "calibration") -> Figure:
     """
     readings = confidence["reading"].unique(maintain_order=True).to_list()
     top = float(100 * confidence.select("stated", "right").to_numpy().max())
+    colours = model_colours(confidence.select("model", "control").iter_rows())
     with house_style():
         figure, axes = canvas(3.2, 1, len(readings), sharey=True)
         for reading, axis in zip(readings, axes, strict=True):
@@ -215,7 +217,7 @@ def calibration(confidence: pl.DataFrame, name: str = "calibration") -> Figure:
             for (model, control), line in shown.group_by("model", "control", maintain_order=True):
                 rival = str(model), str(control)
                 axis.plot(
-                    100 * line["stated"], 100 * line["right"], "o-", color=model_colour(*rival),
+                    100 * line["stated"], 100 * line["right"], "o-", color=colours[rival],
                     label=model_label(*rival), markersize=4,
                 )  # fmt: skip
             axis.set_title(reading.capitalize(), fontweight="bold")

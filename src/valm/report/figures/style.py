@@ -42,7 +42,9 @@ MODEL_COLOURS = {
     "valm:none": "#8c6bb1",
     "valm:oracle": "#66a61e",
 }
-SPARE_COLOURS = ("#8c6bb1", "#a6761d", "#66a61e", "#e7298a", "#1b9e9e", "#b15928")
+SPARE_COLOURS = (
+    "#a6761d", "#e7298a", "#6a3d9a", "#1b9e9e", "#b2182b", "#7a8b00", "#35478c", "#f28e8e",
+)  # fmt: skip
 
 COLOUR_WORDS = {
     "black": "#2b2b2b",
@@ -132,11 +134,26 @@ def _variant_label(model: str) -> str:
     return "VaLM, " + re.sub(r"([a-z])(\d)", r"\1 \2", rest)
 
 
+def model_colours(rivals: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """The colour of each model and control beside each other, in their order; no two are alike.
+
+    Names without a colour of their own take the spare ones by name, models before their controls,
+    so that figures of the same models agree. Only more of them than there are spare colours share one.
+    """
+    shown = list(dict.fromkeys(rivals))
+    unnamed = [rival for rival in shown if _colour_key(*rival) not in MODEL_COLOURS]
+    unnamed.sort(key=lambda rival: (rival[1] != "own", rival))
+    spare = {r: SPARE_COLOURS[i % len(SPARE_COLOURS)] for i, r in enumerate(unnamed)}
+    return {rival: spare.get(rival) or MODEL_COLOURS[_colour_key(*rival)] for rival in shown}
+
+
 def model_colour(model: str, control: str = "own") -> str:
-    """The model's colour; names without one of their own get a spare, always the same."""
-    key = model if control == "own" else f"{model}:{control}"
-    spare = SPARE_COLOURS[sum(key.encode()) % len(SPARE_COLOURS)]
-    return MODEL_COLOURS.get(key, spare)
+    """The colour of a model that stands alone, or has one of its own."""
+    return model_colours([(model, control)])[model, control]
+
+
+def _colour_key(model: str, control: str) -> str:
+    return model if control == "own" else f"{model}:{control}"
 
 
 def word_colour(word: str) -> str:
