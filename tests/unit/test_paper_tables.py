@@ -76,10 +76,13 @@ def test_what_was_not_asked_and_what_was_not_measured_is_said() -> None:
 
 
 def test_table_7_holds_the_published_sizes_and_ours() -> None:
-    shown = image_base_table(SCORES, {"valm": 2702, "valm_half": 1351}, {"valm": 1.72})
+    shown = image_base_table(
+        SCORES, {"valm": 2702, "valm_half": 1351}, {"valm": 1.72}, {"valm": 2.5}
+    )
     rows = {row["model"]: row for row in shown.frame.tail(2).to_dicts()}
     assert shown.frame["pictures"].to_list() == [2 * 10**8, 10**8, 10**7, 10**6, 2702, 1351]
     assert shown.frame["time"].to_list() == [2.06, 1.91, 1.79, 1.74, 1.72, None]
+    assert shown.frame["processor"].to_list() == [None] * 4 + [2.5, None]
     assert shown.frame["relative_size"].to_list()[:4] == [0.8503, 0.8184, 0.8215, 0.8235]
     assert rows["valm"]["memory_color"] == pytest.approx(STORY.valm)
     assert rows["valm_half"]["memory_color"] is None

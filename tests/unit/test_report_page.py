@@ -14,6 +14,7 @@ from valm.core.job import Job
 from valm.core.manifest import verify_files
 from valm.report import provenance
 from valm.report.answers import counted_answers
+from valm.report.chapters import findings
 from valm.report.describe import describe
 from valm.report.figures.curves import smoothed
 from valm.report.links import linked, resolved
@@ -208,6 +209,17 @@ def test_costs_are_relative_to_the_baseline(results: Path) -> None:
     assert costs["valm"]["search_seconds"] == pytest.approx(0.0002)
     assert costs["valm"]["relative_with_search"] == pytest.approx(2600 * (1 / 2400 + 0.0002))
     assert rules["list_pictures"]["peak_mib"] is None
+    assert costs["valm"]["relative_processor"] == pytest.approx(330 / 301)
+    read = costs["valm"]["tokens"]
+    with_search = (330 / read + 0.0002) / (301 / read)
+    assert costs["valm"]["relative_processor_with_search"] == pytest.approx(with_search)
+    assert costs["valm_random"]["relative_processor"] is None  # nothing measured it
+
+
+def test_costs_count_jobs_of_other_studies_only_where_there_are_any(results: Path) -> None:
+    html = findings.costs(results)._repr_html_()
+    assert "Processor time" in html
+    assert "taken" not in html and "Of other studies" not in html
 
 
 def test_smoothing_keeps_constants_and_ends() -> None:

@@ -94,11 +94,11 @@ def image_base(results: str | Path) -> Exhibit:
     study = Results(Path(results))
     bases = dict(model_aspects(study).drop_nulls("base").select("model", "base").iter_rows())
     costs = model_costs(study)
-    times = {}
-    if not costs.is_empty():
-        known = costs.drop_nulls("relative_with_search")
-        times = dict(known.select("model", "relative_with_search").iter_rows())
-    return image_base_table(read_scores(study), bases, times)
+    clock, processor = (
+        {} if costs.is_empty() else dict(costs.select("model", column).iter_rows())
+        for column in ("relative_with_search", "relative_processor_with_search")
+    )
+    return image_base_table(read_scores(study), bases, clock, processor)
 
 
 def colour_confusion(results: str | Path) -> Exhibit:
@@ -137,10 +137,6 @@ def costs(results: str | Path) -> Exhibit:
     frame = rule_costs(benchmarks)
     if frame.is_empty():
         return missing("benchmarks: it was not run by Snakemake")
-    shown = as_text(
-        frame.with_columns(peak=pl.col("peak_mib") * MIB), phase=readable, rule=readable, jobs=number, taken=number,
-        seconds=duration, cpu_seconds=duration, peak=size,
-    )  # fmt: skip
     total = duration(float(frame["seconds"].sum()))
     caption = f"What each rule cost, over all its jobs: {total} if they ran one after another. Peak memory is that of the largest job."
     makers = benchmarks["made_by"].drop_nulls()
@@ -149,11 +145,16 @@ def costs(results: str | Path) -> Exhibit:
             f" {number(len(makers))} jobs were done by other studies ({', '.join(sorted(set(makers)))}) and their results"
             " taken: they count with what they cost there."
         )
+    taken = {"taken": number} if len(makers) else {}
+    shown = as_text(
+        frame.with_columns(peak=pl.col("peak_mib") * MIB), phase=readable, rule=readable, jobs=number, **taken,
+        seconds=duration, cpu_seconds=duration, peak=size,
+    )  # fmt: skip
     labels = {
-        "rule": "Rule", "jobs": "Jobs", **({"taken": "Of other studies"} if len(makers) else {}), "seconds": "Wall time", "cpu_seconds": "Processor time",
+        "rule": "Rule", "jobs": "Jobs", "taken": "Of other studies", "seconds": "Wall time", "cpu_seconds": "Processor time",
         "peak": "Peak memory",
     }  # fmt: skip
-    right = tuple(name for name in labels if name != "rule")
+    right = tuple(labels)[1:]
     made_by = [f"{BENCHMARKS}/{rule}" for rule in frame["rule"]]
     return table(
         "costs", caption, shown, data=frame, labels=labels, group="phase", right=right, made_by=made_by

@@ -86,8 +86,10 @@ def model_costs(study: Results, baseline: str = "gpt2_star") -> pl.DataFrame:
 
     Returns:
         Those columns and ``weight_bytes`` (of one model), ``picture_bytes`` (neighbours of the
-        training text and values of all pictures; 0 without), ``search_seconds`` a token, null where
-        it was not measured, and ``relative_with_search``.
+        training text and values of all pictures; 0 without), and of one token ``search_seconds``,
+        ``processor_seconds`` of training and ``search_processor_seconds``; all three as multiples
+        of the baseline's training in ``relative_with_search``, ``relative_processor`` and
+        ``relative_processor_with_search``. What was not measured is null.
     """
     costs = training_costs(study.training_logs(), baseline)
     if costs.is_empty():
@@ -98,14 +100,34 @@ def model_costs(study: Results, baseline: str = "gpt2_star") -> pl.DataFrame:
         path = study.path("train", f"{name}{SUFFIX}")
         rows.setdefault(model.facts["variant"], _held(model, path, benchmarks))
     schema = {"model": pl.String, "weight_bytes": pl.Int64, "picture_bytes": pl.Int64}
-    schema |= {"search_seconds": pl.Float64}
+    schema |= {"search_seconds": pl.Float64, "search_processor_seconds": pl.Float64}
     held = pl.DataFrame([{"model": m} | row for m, row in rows.items()], schema=schema)
-    joined = costs.join(held, on="model", how="left", maintain_order="left")
-    seconds = 1 / pl.col("tokens_per_second")
-    reference = joined.filter(pl.col("model") == baseline)["tokens_per_second"]
-    rate = reference[0] if len(reference) else None
-    with_search = (seconds + pl.col("search_seconds")) * pl.lit(rate, pl.Float64)
-    return joined.with_columns(relative_with_search=with_search)
+    joined = (
+        costs.join(held, on="model", how="left", maintain_order="left")
+        .join(_training_processor(benchmarks), on="model", how="left", maintain_order="left")
+        .with_columns(pl.col("processor_seconds") / pl.col("tokens"))
+    )
+    clock, processor = 1 / pl.col("tokens_per_second"), pl.col("processor_seconds")
+    clock_1x, processor_1x = (
+        each.filter(pl.col("model") == baseline).first() for each in (clock, processor)
+    )
+    return joined.with_columns(
+        relative_with_search=(clock + pl.col("search_seconds")) / clock_1x,
+        relative_processor=processor / processor_1x,
+        relative_processor_with_search=(processor + pl.col("search_processor_seconds"))
+        / processor_1x,
+    )
+
+
+def _training_processor(benchmarks: pl.DataFrame) -> pl.DataFrame:
+    """Processor seconds of each model's training, mean over its seeds: ``model, processor_seconds``."""
+    if "cpu_time" not in benchmarks.columns:
+        return pl.DataFrame(schema={"model": pl.String, "processor_seconds": pl.Float64})
+    return (
+        benchmarks.filter(rule="train_model")
+        .group_by(model=pl.col("job").str.split("/").list.first())
+        .agg(processor_seconds=_number(benchmarks, "cpu_time").mean())
+    )
 
 
 def _held(model: Manifest, path: Path, benchmarks: pl.DataFrame) -> dict[str, Any]:
@@ -114,22 +136,25 @@ def _held(model: Manifest, path: Path, benchmarks: pl.DataFrame) -> dict[str, An
     vectors = parent_of(model, path, "vectors")
     values = vectors[0].files["values.npy"].bytes if vectors else 0
     if neighbours is None:  # no pictures, or found online: the search is in the training's time
-        return {"weight_bytes": _bytes(model), "picture_bytes": values, "search_seconds": 0.0}
+        search = {"search_seconds": 0.0, "search_processor_seconds": 0.0}
+        return {"weight_bytes": _bytes(model), "picture_bytes": values} | search
     found, place = neighbours
-    seconds = _seconds(benchmarks, "find_neighbours", f"{place.parent.name}/train")
+    job = f"{place.parent.name}/train"
     return {
         "weight_bytes": _bytes(model),
         "picture_bytes": _bytes(found) + values,
-        "search_seconds": None if seconds is None else seconds / max(1, found.rows),
+        "search_seconds": _search(benchmarks, job, "s", found.rows),
+        "search_processor_seconds": _search(benchmarks, job, "cpu_time", found.rows),
     }
 
 
-def _seconds(benchmarks: pl.DataFrame, rule: str, job: str) -> float | None:
-    """Wall seconds of a job."""
+def _search(benchmarks: pl.DataFrame, job: str, column: str, tokens: int) -> float | None:
+    """Seconds that finding the pictures of one token took, by one of Snakemake's columns."""
     if benchmarks.is_empty():
         return None
-    found = benchmarks.filter(rule=rule, job=job)
-    return float(found["s"][0]) if len(found) else None
+    found = benchmarks.filter(rule="find_neighbours", job=job)
+    seconds = found.select(_number(found, column)).to_series().drop_nulls()
+    return seconds[0] / max(1, tokens) if len(seconds) else None
 
 
 def _bytes(manifest: Manifest) -> int:
