@@ -11,7 +11,7 @@ text tower (whose speed ``encode_queries.py`` measures). Four things grow:
 
 Prints one JSON line: for each the medians of processor seconds and the peak memory by size, the time of a
 unit at 100x over that at 1x (1: linear in what grows), and peak memory at 100x less that at 1x. With
-``--scan`` it prints instead what one query costs at the published index: 46,800 codes of PQ64x8 scanned.
+``--scan`` it prints instead what one query costs at the published index: 46,875 codes of PQ64x8 scanned.
 """
 
 from __future__ import annotations

@@ -159,6 +159,7 @@ KEYS: dict[str, Change] = {
     **indices("factory", IVF | {"factory": "IVF2,Flat"}, NOT_SEARCHED),
     **indices("keys", IVF | {"keys": "raw"}, NOT_SEARCHED),
     **indices("similarity", IVF | {"similarity": "l2"}, NOT_SEARCHED),
+    **indices("exact_below", IVF | {"exact_below": 100}, NOT_SEARCHED),
     **indices("pictures_fraction", IVF | {"pictures_fraction": 0.5}, NOT_SEARCHED),
     **indices("training_vectors", IVF | {"training_vectors": 50}, NOT_SEARCHED),
     **indices("nprobe", IVF | {"nprobe": 3}, NOT_SEARCHED),

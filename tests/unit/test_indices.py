@@ -27,6 +27,24 @@ def test_the_same_keys_give_the_same_bytes(tmp_path: Path, factory: str) -> None
     assert (tmp_path / "a/exact.faiss").read_bytes() == (tmp_path / "b/exact.faiss").read_bytes()
 
 
+@pytest.mark.parametrize(("rows", "factory"), [(599, "Flat"), (600, "IVF4,PQ4x4")])
+def test_below_a_size_the_index_is_exact(tmp_path: Path, rows: int, factory: str) -> None:
+    vectors = write_vectors(tmp_path, unit_vectors(rows))
+    manifest = write_index(tmp_path, vectors, "IVF4,PQ4x4", nprobe=2, exact_below=600)
+    facts = read_manifest(manifest).facts
+    assert (facts["factory"], facts["nprobe"]) == (factory, None if factory == "Flat" else 2)
+    queries = unit_vectors(20, seed=1).astype(np.float32)
+    found, _, _ = Searcher(vectors, manifest).search(queries, 5)
+    best = np.argsort(-queries @ unit_vectors(rows).astype(np.float32).T, axis=1)[:, :5]
+    assert np.array_equal(found, best) == (factory == "Flat")
+
+
+def test_the_size_is_that_of_what_the_index_holds(tmp_path: Path) -> None:
+    vectors = write_vectors(tmp_path, unit_vectors(600))
+    asked = {"factory": "IVF4,PQ4x4", "exact_below": 600, "pictures_fraction": 0.9}
+    assert read_manifest(write_index(tmp_path, vectors, **asked)).facts["factory"] == "Flat"
+
+
 @pytest.mark.parametrize(
     ("factory", "stored"), [("Flat", 64), ("PQ4x8", 4), ("IVF4,PQ8x8", 16), ("IVF4,Flat", 72)]
 )

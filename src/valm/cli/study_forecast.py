@@ -180,8 +180,10 @@ def _pictures(known: Known) -> dict[str, Any]:
 
 def _index(index: Index, known: Known) -> dict[str, Any]:
     made = None
-    if known.pictures is not None and known.key_width is not None:
-        made = index_bytes(index, known.key_width, known.pictures)
+    if known.pictures is not None:
+        index = index.holding(round(known.pictures * index.pictures_fraction))
+        if known.key_width is not None:
+            made = index_bytes(index, known.key_width, known.pictures)
     return {"name": index.name, "factory": index.factory, "bytes": made}
 
 

@@ -10,6 +10,8 @@ from valm.config.base import Settings
 from valm.core.registry import did_you_mean
 from valm.errors import ConfigError
 
+EXACT = "Flat"
+
 
 class Query(Settings):
     """How a token's query is formed."""
@@ -40,6 +42,11 @@ class Index(Settings):
 
     name: str = Field(description="Name of the index in results and tables.")
     factory: str = Field(description="faiss factory string: Flat, IVF64,PQ48x8 ...")
+    exact_below: int = Field(
+        0,
+        ge=0,
+        description="Of fewer pictures it is Flat, exact search, whatever the factory string.",
+    )
     keys: Literal["unit", "raw"] = Field(
         "unit", description="Keys of unit length, or as long as the encoder gave them (official)."
     )
@@ -59,6 +66,10 @@ class Index(Settings):
     recall_floor: float = Field(
         0.0, ge=0, le=1, description="The study fails if recall@top_k falls below this."
     )
+
+    def holding(self, pictures: int) -> Index:
+        """The settings of this index when it holds so many pictures."""
+        return self.model_copy(update={"factory": EXACT}) if pictures < self.exact_below else self
 
 
 class Preset(Settings):

@@ -71,12 +71,12 @@ def build_index(
 def what_is_indexed(
     job: Job, vectors: Path, index: str, retracted: Path | None
 ) -> tuple[Index, PictureKeys]:
-    """The settings of an index and the keys that it holds."""
+    """The settings of an index, exact if so few pictures ask for it, and the keys that it holds."""
     entries = job.value("retrieve.indices", list[Index])
     settings = next(entry for entry in entries if entry.name == index)
     without = retracted_ids(retracted)
     keys = open_keys(vectors, settings.keys, settings.pictures_fraction, job.seed, without)
-    return settings, keys
+    return settings.holding(len(keys)), keys
 
 
 def index_facts(settings: Index, built: faiss.Index, bytes_a_vector: int) -> dict[str, Any]:

@@ -22,9 +22,9 @@ def index_bytes(settings: Index, width: int, pictures: int) -> int:
     Raises:
         ConfigError: The factory string does not fit the keys.
     """
-    index = empty_index(settings, width)
-    lists, coder = inverted_lists(index), product_quantiser(index)
     held = round(pictures * settings.pictures_fraction)
+    index = empty_index(settings.holding(held), width)
+    lists, coder = inverted_lists(index), product_quantiser(index)
     code = int(index.sa_code_size() if lists is None else lists.code_size)
     ids = (lists is not None) + (settings.pictures_fraction < 1)
     centroids = 0 if lists is None else int(lists.nlist) * int(lists.d) * 4
