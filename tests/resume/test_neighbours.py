@@ -133,6 +133,7 @@ def test_tables_hold_what_a_search_of_each_text_finds(tmp_path: Path) -> None:
     """Which is also that prompts get the pictures that they would get inside a stream."""
     found = Neighbours.open(run(tmp_path, FakeEncoder()))
     searcher = Searcher(*(tmp_path / f"{name}.manifest.json" for name in FOUND_IN))
+    assert look_up([], FakeEncoder(), searcher, Query(), top_k=4) == []
     texts = look_up([*DOCUMENTS, []], FakeEncoder(), searcher, Query(), top_k=4)
     assert [len(text.ids) for text in texts] == [*map(len, DOCUMENTS), 0]
     assert np.array_equal(found.ids, np.concatenate([text.ids for text in texts]))

@@ -10,7 +10,9 @@ import pytest
 from builders.pictures import drawing, drawn_list, raw_pictures
 
 from valm.config.ingest import Duplicates
+from valm.core.job import Job
 from valm.core.manifest import read_manifest, verify_files
+from valm.errors import InputError
 from valm.ingest.picture_sources import RawPicture, noto_drawings
 from valm.ingest.picture_sources import debian_clip_art as clip_art
 from valm.ingest.picture_sources import debian_stamps as stamps
@@ -18,10 +20,12 @@ from valm.ingest.pictures import numbering
 from valm.ingest.pictures.emoji import plain_name
 from valm.ingest.pictures.numbering import (
     iterate_pictures,
+    list_pictures,
     number_pictures,
     picture_bytes,
     read_picture_list,
 )
+from valm.ingest.pictures.write import write_shard
 
 
 def test_shards_have_the_layout_of_img2dataset(tmp_path: Path) -> None:
@@ -80,6 +84,19 @@ def test_colour_keeps_equal_forms_apart() -> None:
         hashes, colours, Duplicates(distance_bits=1, colour_distance=5)
     )
     assert ids.tolist() == [0, 1, -1, 2] and duplicate_of.tolist() == [-1, -1, 0, -1]
+
+
+def test_shards_without_a_picture_are_no_list(tmp_path: Path) -> None:
+    shards = tmp_path / "drawn/pictures.manifest.json"
+    job = Job("list-pictures", {"ingest.pictures.sources": ["drawn"],
+              "ingest.pictures.duplicates": Duplicates().model_dump()}, "c0de")  # fmt: skip
+    shards.parent.mkdir()
+    files = write_shard(shards.parent, 0, []).files
+    facts = {"source": "drawn", "shards": 1}
+    job.finish(shards, kind="picture_shards", rows=0, files=files, facts=facts)
+    with pytest.raises(InputError, match="shards of drawn hold no picture"):
+        list_pictures(job, pictures=[shards], output=tmp_path / "list.manifest.json")
+    assert not (tmp_path / "list.parquet").exists()
 
 
 def test_a_list_is_the_same_in_any_row_groups(

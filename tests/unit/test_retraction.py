@@ -90,6 +90,19 @@ def test_a_picture_that_is_not_there_changes_nothing(tmp_path: Path, line: str) 
     assert not file.exists()
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_file_of_ids_may_begin_with_a_mark_and_is_utf_8(tmp_path: Path, encoding: str) -> None:
+    pictures, file, ids = drawn_list(tmp_path, 5), tmp_path / "retracted.tsv", tmp_path / "ids.txt"
+    ids.write_text("2\r\n3\r\n", encoding=encoding)
+    given = ["retract", f"--ids={ids}", f"--pictures={pictures}", f"--file={file}"]
+    run = CliRunner().invoke(app, given)
+    if encoding == "utf-16":
+        assert isinstance(run.exception, InputError) and "is no UTF-8" in str(run.exception)
+        assert not file.exists()
+    else:
+        assert retracted_ids(listed(tmp_path, file, pictures)).tolist() == [2, 3]
+
+
 def test_an_index_holds_no_retracted_picture_and_the_others_keep_their_ids(tmp_path: Path) -> None:
     keys = unit_vectors(40)
     vectors = write_vectors(tmp_path, keys)

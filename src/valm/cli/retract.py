@@ -23,11 +23,12 @@ def retract(
     ),
 ) -> None:
     """Take pictures out of indices, neighbours and reports, from the next run on."""
+    from valm.ingest.pictures.retraction import read_lines
     from valm.ingest.pictures.retraction import retract as run
 
     if not ids.is_file():
         raise InputError("there is no such file", where=ids, cure="write one picture a line")
-    asked, new = run(file, pictures, ids.read_text(encoding="utf-8").split("\n"))
+    asked, new = run(file, pictures, read_lines(ids))
     print(f"{asked} pictures are retracted; {new} names are new in {file}")
     print("run the study again; `valm plan` says what that makes anew")
 

@@ -136,6 +136,8 @@ def look_up(
         came_with: The pictures that a text came with and does not find, by its place among the texts.
     """
     asked = [(tuple(text), tuple(came_with.get(n, ()))) for n, text in enumerate(texts)]
+    if not asked:
+        return []
     distinct = list(dict.fromkeys(asked))
     documents = np.cumsum([0, *(len(text) for text, _ in distinct)])
     tokens = np.fromiter((token for text, _ in distinct for token in text), np.int64, documents[-1])

@@ -217,7 +217,7 @@ def _check_floor(row: dict[str, Any], entry: Index, top_k: int) -> None:
         f"index {entry.name!r} finds too little: recall@{top_k} is {recall:.3f},"
         f" the floor {entry.recall_floor:.3f}",
         where=f"retrieve.indices[{entry.name}]",
-        cure="choose a factory string with more bytes a vector"
+        cure="choose a factory string with more bytes a vector, or more links (HNSW)"
         if row["nprobe"] is None
         else f"raise nprobe (now {row['nprobe']}) or the bytes a vector of {entry.factory!r}",
     )

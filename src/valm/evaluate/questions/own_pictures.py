@@ -26,9 +26,10 @@ class PicturesByName:
 
     def __init__(self, pictures: Path, without: Collection[int] = ()):
         self._named: dict[str, list[int]] = {}
+        gone = set(without)
         columns = read_picture_list(pictures).select(["name", "id", "kept"]).to_pydict()
         for name, number, kept in zip(*columns.values(), strict=True):
-            if kept and number not in without:
+            if kept and number not in gone:
                 for form in forms(name):
                     self._named.setdefault(form, []).append(number)
 

@@ -57,7 +57,8 @@ def list_pictures(job: Job, *, pictures: list[Path], output: Path) -> None:
         output: ``list.manifest.json``; ``list.parquet`` is written beside it.
 
     Raises:
-        InputError: The shards of a source are not given, or their metadata are damaged.
+        InputError: The shards of a source are not given, or their metadata are damaged, or they hold no
+            picture.
     """
     duplicates = job.settings("ingest.pictures.duplicates", Duplicates)
     order = job.value("ingest.pictures.sources", list[str])
@@ -66,6 +67,12 @@ def list_pictures(job: Job, *, pictures: list[Path], output: Path) -> None:
         raise InputError(f"no shards of {', '.join(missing)}", cure="hand over their manifests too")
     shards = [shard for source in order for shard in _shards(by_source[source], source)]
     hashes, colours, sizes = _likenesses(shards)
+    if shards and not sum(sizes):
+        raise InputError(
+            f"the shards of {', '.join(order)} hold no picture",
+            where="ingest.pictures.sources",
+            cure="see in the shards' manifests why theirs were rejected, or name other sources",
+        )
     ids, duplicate_of = number_pictures(hashes, colours, duplicates)
     data = output.with_name("list.parquet")
     with atomic_path(data) as path, pq.ParquetWriter(path, LISTED) as writer:

@@ -23,7 +23,7 @@ from valm.errors import InputError
 from valm.ingest.pictures.numbering import listed_rows
 from valm.ingest.pictures.retracted import KIND
 
-MAXIMUM_BYTES = 64 << 20
+MAXIMUM_BYTES = 1 << 30
 LONGEST_ID = 18  # digits
 Name = tuple[str, str]  # source, origin
 
@@ -37,14 +37,16 @@ def read_retracted(file: Path) -> set[Name]:
     """The names of all retracted pictures; none if there is no such file.
 
     Raises:
-        InputError: A line is not a source and an origin.
+        InputError: A line is not a source and an origin, or the file is no UTF-8.
     """
     if not file.is_file():
         return set()
     if file.stat().st_size > MAXIMUM_BYTES:
-        raise InputError("a list of retracted pictures is larger than 64 MiB", where=file)
+        raise InputError("a list of retracted pictures is larger than 1 GiB", where=file)
     names = set()
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_lines(file), start=1):
+        if not line.strip():
+            continue
         source, tab, origin = line.partition("\t")
         if not tab or "\t" in origin:
             raise InputError(
@@ -54,6 +56,20 @@ def read_retracted(file: Path) -> set[Name]:
             )
         names.add(name_of(source, origin))
     return names
+
+
+def read_lines(file: Path) -> list[str]:
+    """The lines of a text that people or their tables have written.
+
+    Raises:
+        InputError: It is no UTF-8.
+    """
+    try:
+        return file.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"byte {error.start:,} is no UTF-8", where=file, cure="save the file as UTF-8"
+        ) from error
 
 
 def list_retracted(job: Job, *, pictures: Path, file: Path | None, output: Path) -> None:
