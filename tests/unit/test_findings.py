@@ -192,3 +192,17 @@ def test_a_study_without_colours_tells_of_its_other_tasks() -> None:
     assert "on colours" in found.headline
     assert "On shape of things no difference to any of these opponents is shown" in text(found)
     assert found.key == ()
+
+
+def test_what_a_constant_answer_scores_is_told_of_every_task_not_only_where_it_flatters() -> None:
+    tasks = {"colour": 0.22, "memory_color": 0.29, "shape": 0.2, "sentiment": 0.5}
+    rows = [compared("none", GAIN, task) for task in tasks]
+    scores = {
+        (task, "valm", "own"): Score(0.3, 0.25, 0.35, majority=constant)
+        for task, constant in tasks.items()
+    }
+    paragraphs = findings(SETTING, Evidence(rows, scores), NO_EVIDENCE).paragraphs
+    seen = next(p for p in paragraphs if p.startswith("On MemoryColor"))
+    assert "most frequent colour would score 29.0 %; that VaLM does better" in seen
+    beyond = next(p for p in paragraphs if p.startswith("Beyond colour"))
+    assert beyond.endswith("always giving the most frequent answer is not shown on sentiment.")

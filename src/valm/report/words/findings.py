@@ -51,8 +51,8 @@ def findings(setting: Setting, corrected: Evidence, legacy: Evidence) -> Finding
     paragraphs = [
         what_it_is(setting),
         main_task(key, setting, corrected, legacy),
-        other_colour_tasks(task, mine, setting),
-        beyond_colour(mine, setting),
+        other_colour_tasks(task, mine, setting, corrected.scores),
+        beyond_colour(mine, setting, corrected.scores),
         how_to_read(mine[0]),
     ]
     first = DISAGREE if colours_disagree(mine, setting) else headline(roles_of(key, setting))

@@ -18,6 +18,8 @@ from valm.report.words.evidence import (
 )
 from valm.report.words.numbers import interval, number, score, with_interval
 
+Scores = Mapping[tuple[str, str, str], Score]  # by task, model and control
+
 NOT_COMPARED = {
     Role.NO_PICTURES: "No model without pictures was compared.",
     Role.RANDOM: "No model trained on random pictures was compared, so what its extra parameters do alone is unknown.",
@@ -60,17 +62,19 @@ def main_task(
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def other_colour_tasks(main: str | None, mine: Sequence[Comparison], setting: Setting) -> str:
+def other_colour_tasks(
+    main: str | None, mine: Sequence[Comparison], setting: Setting, scores: Scores
+) -> str:
     """The other colour sets, which the history of the recipe has seen, reported once."""
     parts = []
     for task in COLOUR_TASKS:
-        rows = [
-            f"{difference(c)} {_against(c, setting)} ({c.verdict})" for c in mine if c.task == task
-        ]
+        tested = [c for c in mine if c.task == task]
+        rows = [f"{difference(c)} {_against(c, setting)} ({c.verdict})" for c in tested]
         if task == main:
             continue
         if rows:
             parts.append(f"On {task_label(task)} the differences are {_listed(rows)}.")
+            parts.append(_majority(tested[0], scores))
         elif task in setting.unavailable:
             parts.append(f"{task_label(task)} was not measured: {setting.unavailable[task]}.")
     if any(c.task in SEEN_TASKS for c in mine):
@@ -78,14 +82,15 @@ def other_colour_tasks(main: str | None, mine: Sequence[Comparison], setting: Se
             "MemoryColor and ColorTerms were looked at while earlier recipes were made: they are reported once,"
             " after the recipe was fixed, and count as seen."
         )
-    return " ".join(parts)
+    return " ".join(filter(None, parts))
 
 
-def beyond_colour(mine: Sequence[Comparison], setting: Setting) -> str:
+def beyond_colour(mine: Sequence[Comparison], setting: Setting, scores: Scores) -> str:
     """The other tasks, against every opponent.
 
     A task on which anything is shown is told in full: a gain over one opponent never hides that
-    none is shown over the other.
+    none is shown over the other. Nor does a missing difference hide that a model may just not be
+    able to do the task.
     """
     rest = [c for c in mine if c.task not in COLOUR_TASKS]
     told, silent = [], []
@@ -101,7 +106,22 @@ def beyond_colour(mine: Sequence[Comparison], setting: Setting) -> str:
         sentences.append(
             f"On {_listed(silent)} no difference to any of these opponents is shown, in either direction."
         )
-    return " ".join(sentences)
+    sentences.append(_no_better_than_constant(rest, scores))
+    return " ".join(filter(None, sentences))
+
+
+def _no_better_than_constant(rest: Sequence[Comparison], scores: Scores) -> str:
+    """The tasks on which the most frequent answer, always given, may do as well."""
+    subjects = dict.fromkeys((c.task, *c.first) for c in rest)
+    tasks = [
+        task_label(key[0]).lower()
+        for key in subjects
+        if (own := scores.get(key)) and own.majority is not None and own.low <= own.majority
+    ]
+    if not tasks:
+        return ""
+    name = model_label(*rest[0].first)
+    return f"That {name} does better than always giving the most frequent answer is not shown on {_listed(tasks)}."
 
 
 def how_to_read(c: Comparison) -> str:
@@ -130,9 +150,7 @@ def outcome(c: Comparison) -> str:
     return "a gain is shown" if c.verdict is Verdict.GAIN else "a loss is shown"
 
 
-def _against_control(
-    role: Role, c: Comparison, scores: Mapping[tuple[str, str, str], Score]
-) -> str:
+def _against_control(role: Role, c: Comparison, scores: Scores) -> str:
     """The sentence about one opponent on the main colour task."""
     name, found = model_label(*c.first), difference(c)
     if role is Role.RANDOM:
@@ -179,7 +197,7 @@ def _other_models(key: Sequence[Comparison], setting: Setting) -> str:
     return f"Beside other models the {verb} {_listed(rows)}." if rows else ""
 
 
-def _majority(c: Comparison, scores: Mapping[tuple[str, str, str], Score]) -> str:
+def _majority(c: Comparison, scores: Scores) -> str:
     """Whether the model beats always giving the most frequent answer."""
     own = scores.get((c.task, *c.first))
     if own is None or own.majority is None:
