@@ -216,6 +216,11 @@ def test_costs_are_relative_to_the_baseline(results: Path) -> None:
     assert costs["valm_random"]["relative_processor"] is None  # nothing measured it
 
 
+def test_a_manifest_without_files_has_no_size(results: Path) -> None:
+    made = {"a": Results(results).manifests("ingest")["tokens/tokens"]}
+    assert provenance.artifacts(made)["bytes"].to_list() == [None]
+
+
 def test_costs_count_jobs_of_other_studies_only_where_there_are_any(results: Path) -> None:
     html = findings.costs(results)._repr_html_()
     assert "Processor time" in html

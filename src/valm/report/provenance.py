@@ -67,13 +67,16 @@ def sources(manifests: Mapping[str, Manifest]) -> pl.DataFrame:
 
 
 def artifacts(manifests: Mapping[str, Manifest]) -> pl.DataFrame:
-    """One row a manifest: ``artifact, kind, rows, bytes, verb, config, code, digest``."""
+    """One row a manifest: ``artifact, kind, rows, bytes, verb, config, code, digest``.
+
+    ``bytes`` are null where a manifest is all there is: facts alone, or a raw file that lies in ``data/``.
+    """
     rows = [
         {
             "artifact": name,
             "kind": manifest.kind,
             "rows": manifest.rows,
-            "bytes": sum(entry.bytes for entry in manifest.files.values()),
+            "bytes": sum(entry.bytes for entry in manifest.files.values()) or None,
             "verb": manifest.producer,
             "config": manifest.config_digest,
             "code": manifest.code_digest,
