@@ -9,7 +9,7 @@ import polars as pl
 from matplotlib.axes import Axes
 
 from valm.report.exhibits import Figure
-from valm.report.figures.drawing import canvas, finished, house_style
+from valm.report.figures.drawing import WIDTH_INCHES, canvas, finished, house_style
 from valm.report.figures.style import (
     INK,
     in_reading_order,
@@ -23,6 +23,7 @@ from valm.report.words.numbers import scaled
 
 LANE_INCHES = 0.25
 PANELS_IN_A_ROW = 2
+SQUARES_IN_A_ROW = 3
 Rivals = Mapping[tuple[str, str], str]  # model and control, in the order of their lanes: colour
 Draw = Callable[[Axes, pl.DataFrame, Rivals], None]
 
@@ -162,13 +163,19 @@ def confusion(answers: pl.DataFrame, name: str = "confusion") -> Figure:
     """
     words = sorted(set(answers["gold"]) | set(answers["answer"]))
     rivals = list(answers.select("model", "control").unique(maintain_order=True).iter_rows())
+    columns = min(SQUARES_IN_A_ROW, len(rivals))
+    rows = -(-len(rivals) // columns)
+    side = min(0.24 * len(words), WIDTH_INCHES / columns - 0.3)
     with house_style():
-        figure, axes = canvas(0.9 + 0.24 * len(words), 1, len(rivals), sharey=True)
-        for (model, control), axis in zip(rivals, axes, strict=True):
+        figure, axes = canvas(rows * (0.9 + side), rows, columns, sharey=True)
+        for (model, control), axis in zip(rivals, axes, strict=False):
             chosen = answers.filter((pl.col("model") == model) & (pl.col("control") == control))
             _squares(axis, chosen, words)
             axis.set_title(model_label(model, control), fontsize=9, fontweight="bold")
-        axes[0].set_ylabel("the thing is")
+        for axis in axes[len(rivals) :]:
+            axis.set_visible(False)
+        for axis in axes[::columns]:
+            axis.set_ylabel("the thing is")
         caption = (
             "Across: the colour that was named; down: the colour the thing has. The area of a square is its share of"
             " the row; a perfect model fills the diagonal."

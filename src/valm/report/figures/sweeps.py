@@ -55,6 +55,7 @@ def sweep_figure(scores: pl.DataFrame, sweep: Sweep, baseline: Sequence[str] = (
         caption = (
             f"Corrected scores by {sweep.label}, pooled over prompts and seeds, with intervals over items; the small dots are the seeds."
             + (f" The band is {without}, which reads no pictures." if without else "")
+            + " The dashed line is chance, the dotted line what always giving the most frequent answer would score."
         )
         return finished(figure, f"sweep_{sweep.aspect}", caption)
 
