@@ -10,6 +10,7 @@ STYLE_SHEET = """
   color-scheme: light dark;
   --paper: #fcfbf8; --panel: #f4f2ec; --ink: #22262b; --muted: #666d75; --rule: #dfdbd2;
   --accent: #0d6aa8; --gain: #17734a; --loss: #a63a24; --tile: #ffffff;
+  --shade: color-mix(in srgb, var(--ink) 30%, transparent);
   --serif: Charter, "Bitstream Charter", "Iowan Old Style", "Palatino Linotype", Palatino, Georgia,
     "Source Serif 4", "Noto Serif", "Liberation Serif", "DejaVu Serif", serif;
   --sans: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "DejaVu Sans", sans-serif;
@@ -29,7 +30,7 @@ body {
   font: 1.0625rem/1.62 var(--serif); text-rendering: optimizeLegibility;
 }
 a { color: var(--accent); text-decoration-thickness: 0.06em; text-underline-offset: 0.18em; }
-a:focus-visible, summary:focus-visible { outline: 2px solid var(--accent); outline-offset: 3px; }
+a:focus-visible, summary:focus-visible, .scroll:focus-visible { outline: 2px solid var(--accent); outline-offset: 3px; }
 
 .layout { max-width: 80rem; margin: 0 auto; padding: 0 1.5rem 6rem; }
 main { min-width: 0; max-width: 60rem; }
@@ -53,9 +54,14 @@ h1 { font-size: clamp(1.7rem, 4vw, 2.25rem); line-height: 1.2; letter-spacing: -
 h2 { font-size: 1.55rem; line-height: 1.25; font-weight: 600; letter-spacing: -0.01em; margin: 4rem 0 0.6rem; padding-top: 1.4rem; border-top: 1px solid var(--rule); scroll-margin-top: 1rem; }
 h3 { font-size: 1.15rem; line-height: 1.3; font-weight: 600; margin: 2.4rem 0 0.4rem; }
 .anchor-link { display: none; }
+td.gt_left:first-child { min-width: 8rem; }
 #table-summary .gt_left { min-width: 10rem; }
-#table-summary .gt_right { white-space: normal; min-width: 4.6rem; padding-left: 0.3rem; }
+#table-summary .gt_right { white-space: normal; min-width: 4.6rem; padding: 0.3rem 0.4rem; }
 #table-sources .gt_left { min-width: 7rem; }
+#table-artifacts table { font-size: 0.76rem; }
+#table-artifacts :is(th, td) { padding-inline: 0.4rem; }
+#table-artifacts td:first-child { overflow-wrap: anywhere; min-width: 12rem; }
+#table-configuration td:last-child { overflow-wrap: anywhere; min-width: 18rem; }
 #table-sources td:nth-child(3) { overflow-wrap: anywhere; min-width: 11rem; }
 p { margin: 0.7rem 0; text-wrap: pretty; }
 .lead { font-size: 1.2rem; line-height: 1.55; }
@@ -64,8 +70,8 @@ p { margin: 0.7rem 0; text-wrap: pretty; }
 code, pre { font-family: var(--mono); font-size: 0.84em; }
 
 .verdicts { list-style: none; margin: 1.6rem 0 0; padding: 0; max-width: none; display: grid; gap: 0.9rem; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); font-family: var(--sans); }
-.verdicts li { background: var(--panel); border-radius: 10px; padding: 0.95rem 1.1rem 0.9rem; }
-.verdicts .against { display: block; font-size: 0.82rem; line-height: 1.35; color: var(--muted); min-height: 2.75em; }
+.verdicts li { background: var(--panel); border-radius: 10px; padding: 0.95rem 1.1rem 0.9rem; display: flex; flex-direction: column; }
+.verdicts .against { flex: 1; font-size: 0.82rem; line-height: 1.35; color: var(--muted); }
 .verdicts .difference { display: block; font-size: 1.6rem; line-height: 1.35; font-weight: 600; font-variant-numeric: tabular-nums; letter-spacing: -0.02em; }
 .verdicts .interval { display: block; font-size: 0.8rem; color: var(--muted); font-variant-numeric: tabular-nums; }
 .verdicts .word { display: block; margin-top: 0.35rem; font-size: 0.85rem; font-weight: 600; color: var(--muted); }
@@ -75,12 +81,20 @@ code, pre { font-family: var(--mono); font-size: 0.84em; }
 figure { margin: 1.6rem 0 2rem; }
 figcaption { margin-top: 0.6rem; max-width: 46rem; font: 0.86rem/1.5 var(--sans); color: var(--muted); }
 .figure svg { display: block; width: 100%; height: auto; min-width: 34rem; max-width: 50rem; }
-.scroll { overflow-x: auto; }
+/* What is wider than the page scrolls; a shade at an edge tells that there is more, and goes when it is reached. */
+.scroll {
+  overflow-x: auto; background-repeat: no-repeat; background-attachment: local, local, scroll, scroll;
+  background-size: 2.4rem 100%, 2.4rem 100%, 0.9rem 100%, 0.9rem 100%; background-position: left, right, left, right;
+  background-image: linear-gradient(to right, var(--paper) 30%, transparent), linear-gradient(to left, var(--paper) 30%, transparent),
+    linear-gradient(to right, var(--shade), transparent), linear-gradient(to left, var(--shade), transparent);
+}
+.scroll > div { overflow: visible !important; }
 table { border-collapse: collapse; font: 0.86rem/1.45 var(--sans); font-variant-numeric: tabular-nums; }
 .gt_table { min-width: min(100%, 34rem); border-top: 1.5px solid var(--ink); border-bottom: 1.5px solid var(--ink); }
 th, td { padding: 0.3rem 0.8rem; text-align: left; vertical-align: baseline; }
 th:first-child, td:first-child { padding-left: 0.2rem; }
 .gt_right { text-align: right; white-space: nowrap; }
+th.gt_right { white-space: normal; }
 .gt_center { text-align: center; }
 .gt_left { text-align: left; }
 .gt_col_headings th { font-weight: 600; color: var(--muted); vertical-align: bottom; }
