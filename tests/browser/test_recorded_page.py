@@ -62,6 +62,7 @@ def test_dropping_and_replacing_a_picture_moves_valm_alone_and_nothing_is_asked(
     opened: tuple[Any, list[str], list[str]], file: Path
 ) -> None:
     page, requests, complaints = opened
+    assert "by the models of seed 3 alone" in page.locator("#result").inner_text()
     before, plain = numbers(page, "valm:own"), numbers(page, "gpt2_star:own")
     page.get_by_label("Drop picture 1").click()
     page.wait_for_selector("#pictures >> text=no picture")

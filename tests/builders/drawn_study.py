@@ -39,7 +39,7 @@ class DrawnStudy:
         text = [f"the color of a {colour} square is {colour}." for colour in COLOURS] * 20
         source = write_source(folder / "text", "notes", text)
         self.tokenizer = load_tokenizer(make_tokenizer(folder, [source]))
-        self.context_tokens, self.seed = TRUNK.context_tokens, 1
+        self.context_tokens, self.seed, self.models_seed = TRUNK.context_tokens, 1, 3
         generator = np.random.default_rng(4)
         size = (len(COLOURS), VALUE_WIDTH)
         self.values = generator.standard_normal(size).astype(np.float16)

@@ -48,11 +48,11 @@ def answer(
         voices: Who is asked; None: all models of the study.
 
     Returns:
-        ``tokens``: for each its ``text`` and its ``pictures`` (id, name, caption, score, and the
-        ``weights`` that looking models give it at its token, by model); ``models``: for each a
-        label, a colour, its ``likeliest`` next words, the ``compared`` ones as shares of their sum
-        and, if it looks at pictures, where it looks at the last token: ``on_pictures`` in all, and
-        ``on_text`` at each token.
+        ``seed`` of the models; ``tokens``: for each its ``text`` and its ``pictures`` (id, name,
+        caption, score, and the ``weights`` that looking models give it at its token, by model);
+        ``models``: for each a label, a colour, its ``likeliest`` next words, the ``compared`` ones
+        as shares of their sum and, if it looks at pictures, where it looks at the last token:
+        ``on_pictures`` in all, and ``on_text`` at each token.
 
     Raises:
         InputError: The prompt has no token or is longer than the models' context, a word is not one
@@ -68,6 +68,7 @@ def answer(
     sights = {voice.key: _sight(study, voice, tokens, ids, found) for voice in voices}
     return {
         "prompt": prompt,
+        "seed": study.models_seed,
         "tokens": [
             {
                 "text": study.tokenizer.token_text(token),

@@ -86,6 +86,9 @@ class OpenStudy:
             read its pictures, or none.
         model: Name of the one variant that is asked; None: all.
 
+    Attributes:
+        models_seed: Seed of the models that are asked.
+
     Raises:
         InputError: A result is missing, or there is no model of that seed.
     """
@@ -114,8 +117,8 @@ class OpenStudy:
         )
         self.showable = Showable(len(self.values), retracted_beside(self._list))
         self._pictures = pictures_to_show(self._list)
-        seed = study.train.seeds[0] if seed is None else seed
-        self.voices = tuple(_voices(study, chosen, seed, model))
+        self.models_seed = study.train.seeds[0] if seed is None else seed
+        self.voices = tuple(_voices(study, chosen, self.models_seed, model))
         self.context_tokens = study.models.trunk.context_tokens
         self.picture_bytes = lru_cache(KEPT_PICTURES)(self._picture_bytes)
 

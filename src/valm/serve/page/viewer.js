@@ -183,6 +183,7 @@ function wordTable(caption, words) {
 }
 
 function showModels() {
+  byId("seed").textContent = state.answer.seed;
   byId("models").replaceChildren(
     ...state.answer.models.map((model) => {
       const card = element(
