@@ -182,6 +182,7 @@ def _picture_list(folder: Path, parents: Sequence[Path]) -> Path:
         rows.append({
             "id": number // 3 * 2 + number % 3 if kept else -1, "name": f"thing {number}", "caption": "",
             "source": "drawn", "origin": f"drawing {number}", "licence": "MIT", "kept": kept,
+            "duplicate_of": -1 if kept else number // 3 * 2,
         })  # fmt: skip
     table = folder / "ingest/pictures/list.parquet"
     table.parent.mkdir(parents=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import json
+import os
 import tracemalloc
 from collections import Counter
 from pathlib import Path
@@ -21,7 +22,7 @@ from valm.cli.main import app
 from valm.core.manifest import Manifest, read_manifest, verify_files
 from valm.embed import shards as shards_module
 from valm.embed.encoder import load_encoder
-from valm.embed.picture_form import PictureForm
+from valm.embed.picture_form import Decoders, PictureForm
 from valm.errors import InputError, IntegrityError, ValmError
 from valm.retrieve.index import Searcher
 
@@ -183,6 +184,14 @@ def test_a_damaged_shard_costs_no_other(tmp_path: Path) -> None:
     assert {path.name[:5] for path in (tmp_path / "out/shards").iterdir()} == {"00000", "00002"}
     with pytest.raises(ValmError, match="'3/2' is no part"):
         run(raw, encoder, output, "--part", "3/2")
+
+
+def test_a_decoding_process_that_is_ended_is_told_in_one_line() -> None:
+    with Decoders(PictureForm(8), 1) as decoders:
+        assert decoders._pool is not None
+        decoders._pool.submit(os._exit, 9)
+        with pytest.raises(ValmError, match=r"decodes pictures was ended.*fewer --workers"):
+            list(decoders.decoded((f"{n}", photo(n)) for n in range(40)))
 
 
 def test_decoding_starts_no_torch() -> None:

@@ -61,6 +61,14 @@ def test_no_name_of_a_picture_hides_another_line(tmp_path: Path) -> None:
     assert retracted_ids(listed(tmp_path, file, pictures)).tolist() == [0, 1, 2, 3, 4]
 
 
+def test_a_picture_taken_down_does_not_come_back_under_another_name(tmp_path: Path) -> None:
+    raw, file = raw_pictures(3), tmp_path / "retracted.tsv"
+    assert retract(file, drawn_list(tmp_path / "one", 0, raw), ["drawn\tdrawing 1"]) == (1, 1)
+    again = [replace(raw[1], origin="of a source that comes first"), *raw]
+    other = drawn_list(tmp_path / "other", 0, again)
+    assert retracted_ids(listed(tmp_path, file, other)).tolist() == [0]
+
+
 def test_pictures_of_one_name_are_taken_down_together(tmp_path: Path) -> None:
     raw = [replace(one, origin="the same") for one in raw_pictures(2)]
     pictures, file = drawn_list(tmp_path, 0, raw), tmp_path / "retracted.tsv"

@@ -9,6 +9,7 @@ import multiprocessing
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from valm.embed.batches import batches
+from valm.errors import ValmError
 from valm.ingest.pictures.decoding import Rejected, on_white, open_picture
 
 PICTURES_PER_CHUNK = 16  # what a worker is handed at once
@@ -109,16 +111,26 @@ class Decoders:
             self._pool.shutdown(cancel_futures=True)
 
     def decoded(self, samples: Iterable[tuple[str, bytes | str]]) -> Iterator[Decoded]:
-        """The samples decoded, in their order; only so many are in memory at once."""
+        """The samples decoded, in their order; only so many are in memory at once.
+
+        Raises:
+            ValmError: The system has ended a decoding process.
+        """
         chunks = batches(samples, PICTURES_PER_CHUNK)
         if self._pool is None:
             for chunk in chunks:
                 yield from decode(chunk, self._form)
             return
         coming: deque[Future[list[Decoded]]] = deque()
-        for chunk in chunks:
-            coming.append(self._pool.submit(decode, chunk, self._form))
-            if len(coming) > CHUNKS_AHEAD * self._workers:
+        try:
+            for chunk in chunks:
+                coming.append(self._pool.submit(decode, chunk, self._form))
+                if len(coming) > CHUNKS_AHEAD * self._workers:
+                    yield from coming.popleft().result()
+            while coming:
                 yield from coming.popleft().result()
-        while coming:
-            yield from coming.popleft().result()
+        except BrokenProcessPool as error:
+            raise ValmError(
+                "a process that decodes pictures was ended, as a system does whose memory is full",
+                cure="run the same command again, with fewer --workers; finished shards are kept",
+            ) from error

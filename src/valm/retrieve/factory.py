@@ -58,7 +58,7 @@ def trained_index(settings: Index, keys: PictureKeys, seed: int) -> faiss.Index:
     if rows == 0:
         raise InputError(
             "there are no pictures to search", where=_key(settings),
-            cure="give the study pictures, or take fewer back",
+            cure="give the study pictures, raise pictures_fraction, or take fewer down",
         )  # fmt: skip
     trained_on = _training_rows(settings, rows, seed)
     index = empty_index(settings, keys.width)

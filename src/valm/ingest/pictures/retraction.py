@@ -87,11 +87,15 @@ def list_retracted(job: Job, *, pictures: Path, file: Path | None, output: Path)
 
 
 def listed_ids(pictures: Path, names: set[Name]) -> NDArray[np.int64]:
-    """The ids of the kept pictures that bear some names, ascending; memory holds those and the names."""
-    rows = listed_rows(pictures, ["source", "origin", "id", "kept"]) if names else ()
-    ids = [
-        number for source, origin, number, kept in rows if kept and name_of(source, origin) in names
-    ]
+    """The ids of the pictures that bear some names, ascending; memory holds those and the names.
+
+    Of a near-duplicate it is the id of what it repeats: a picture that was taken down does not come back
+    under the name of another, which a source has that this study lists before.
+    """
+    rows = listed_rows(pictures, ["source", "origin", "id", "duplicate_of"]) if names else ()
+    ids = {
+        max(number, of) for source, origin, number, of in rows if name_of(source, origin) in names
+    }
     return np.array(sorted(ids), np.int64)
 
 
