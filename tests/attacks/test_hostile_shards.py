@@ -301,6 +301,34 @@ def test_a_folder_gives_its_plain_pictures_only(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "facts", "origin", "licence"),
+    [
+        ("0", {"url": "http://x/\ud800"}, "http://x/?", ""),
+        ("0", {"licence": "CC\udfff"}, "a.tar/0", "CC?"),
+        ("a\udcff", {}, "a.tar/a?", ""),
+    ],
+)
+def test_halves_of_characters_cost_no_picture(
+    tmp_path: Path, name: str, facts: dict[str, str], origin: str, licence: str
+) -> None:
+    members = [member(f"{name}.png", drawing(1)), member(f"{name}.txt", b"a thing"),
+               member(f"{name}.json", json.dumps(facts).encode())]  # fmt: skip
+    made = written(tar_of(tmp_path / "a.tar", *members))
+    assert made.rows == 1 and not made.facts["rejected"]
+    row = pq.read_table(tmp_path / "out/00000.parquet").to_pylist()[0]
+    assert (row["origin"], row["licence"]) == (origin, licence)
+
+
+def test_a_picture_in_a_folder_may_have_any_name(tmp_path: Path) -> None:
+    folder, output = tmp_path / "pictures", tmp_path / "made/00000.manifest.json"
+    folder.mkdir()
+    (folder / os.fsdecode(b"a\xff.png")).write_bytes(drawing(1))
+    job = shard_job("picture_folder", {}, folder=str(folder))
+    write_picture_shard(job, source="picture_folder", shard=0, downloaded=None, output=output)
+    assert pq.read_table(output.with_name("00000.parquet"))["origin"].to_pylist() == ["a?.png"]
+
+
 def test_a_folder_s_shards_hold_each_picture_once(tmp_path: Path) -> None:
     folder = tmp_path / "pictures"
     folder.mkdir()

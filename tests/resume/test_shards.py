@@ -174,6 +174,14 @@ def test_damaged_vectors_of_a_shard_are_not_gathered(tmp_path: Path) -> None:
     assert not output.exists()
 
 
+def test_a_name_that_is_no_text_costs_nothing(tmp_path: Path) -> None:
+    write_tar(tmp_path / "raw/00000.tar", {"a\udcff.jpg": photo(1), "b.jpg": photo(2)})
+    output = tmp_path / "out/vectors.manifest.json"
+    run(tmp_path / "raw", open_clip_encoder(tmp_path / "encoder"), output, "--workers", "0")
+    listed = pq.read_table(output.with_name("pictures.parquet"))
+    assert listed["key"].to_pylist() == ["a?", "b"]
+
+
 def test_a_damaged_shard_costs_no_other(tmp_path: Path) -> None:
     encoder, raw = open_clip_encoder(tmp_path / "encoder"), write_shards(tmp_path / "raw")
     tar = raw / "00001.tar"

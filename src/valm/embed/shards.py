@@ -40,6 +40,7 @@ from valm.embed.encoder import KIND, PictureVectors, PixelEncoder, load_encoder
 from valm.embed.picture_form import Decoded, Decoders
 from valm.errors import ConfigError, InputError
 from valm.ingest.pictures.numbering import MAXIMUM_PICTURE_BYTES, opened_shard
+from valm.ingest.pictures.tars import whole_text
 
 SHARD_KIND = "shard_vectors"
 ENDINGS = ("jpg", "jpeg", "png", "webp", "gif")
@@ -244,7 +245,7 @@ def _samples(path: Path) -> Iterator[tuple[str, bytes | str]]:
     """Key and encoded bytes of every picture of a tar, or why there are none; read as a stream."""
     with opened_shard(path) as tar:
         for member in tar:
-            key, _, ending = member.name.rpartition(".")
+            key, _, ending = whole_text(member.name).rpartition(".")
             if ending.lower() not in ENDINGS:
                 continue
             if not member.isreg():

@@ -13,7 +13,7 @@ from valm.config.base import Settings
 from valm.core.seeding import unit_interval
 from valm.errors import InputError
 from valm.ingest.picture_sources import PictureSource, PlannedShards, RawPicture
-from valm.ingest.pictures.tars import LARGEST_BYTES, PICTURES
+from valm.ingest.pictures.tars import LARGEST_BYTES, PICTURES, whole_text
 
 
 class Params(Settings):
@@ -31,7 +31,7 @@ def pictures(
     if not params.folder.is_dir():
         raise InputError("the folder of pictures is missing", where=params.folder)
     for path in _files(params.folder):
-        name = path.relative_to(params.folder).as_posix()
+        name = whole_text(path.relative_to(params.folder).as_posix())
         if int(unit_interval(name, "shard") * params.shards) != shard:
             continue
         ending = path.suffix[1:].lower()

@@ -55,9 +55,9 @@ def tar_pictures(path: Path, licence: str, rejected: Counter[str]) -> Iterator[R
         yield RawPicture(
             data=sample.picture,
             name="",
-            captions=(sample.caption or _text(sample.facts.get("caption")),),
-            licence=_text(sample.facts.get("licence")) or licence,
-            origin=_text(sample.facts.get("url")) or f"{path.name}/{sample.key}",
+            captions=(sample.caption or whole_text(sample.facts.get("caption")),),
+            licence=whole_text(sample.facts.get("licence")) or licence,
+            origin=whole_text(sample.facts.get("url")) or whole_text(f"{path.name}/{sample.key}"),
         )
 
 
@@ -136,5 +136,6 @@ def _facts(data: bytes) -> dict[str, Any]:
     return facts if isinstance(facts, dict) else {}
 
 
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+def whole_text(value: object) -> str:
+    """A text as UTF-8 can hold it: names of files and JSON may have halves of characters. Else none."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
