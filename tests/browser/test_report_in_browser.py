@@ -52,6 +52,8 @@ def test_a_phone_shows_it_without_scrolling_sideways_and_nothing_is_asked(
     page.goto((folder / name).as_uri())
     page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    loaded = "[...document.images].every(image => image.complete && image.naturalWidth > 0)"
+    assert page.evaluate(loaded)  # before anybody scrolls: as it is printed
     asked = [url for url in requests if not url.startswith("data:")]
     assert (asked, complaints) == ([(folder / name).as_uri()], [])
     page.close()

@@ -115,3 +115,18 @@ def test_the_command_prints_and_writes_a_page_that_loads_nothing(
     assert "0.95 -&gt; 0.9" in html
     assert len(pl.read_csv(table)) == len(compare_scores(study, other))
     assert len(readable_changes(compare_scores(study, other))) == len(pl.read_csv(table))
+
+
+def test_the_default_study_is_not_taken_for_the_studies_in_its_folder(
+    study: Path, tmp_path: Path
+) -> None:
+    default = changed(study, tmp_path, "held_out_text", None)
+    other = changed(study, default / "studies/other", "held_out_text", None).rename(
+        default / "studies/another"
+    )
+    path = other / "evaluate/scores.manifest.json"
+    found = json.loads(path.read_text())
+    found["recipe"]["section"]["evaluate.statistics"]["confidence"] = 0.9
+    write_text(path, json.dumps(found))
+    result = CliRunner().invoke(app, ["compare", str(default), str(other)])
+    assert "evaluate.statistics.confidence: 0.95 -> 0.9" in result.output

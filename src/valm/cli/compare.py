@@ -30,7 +30,7 @@ def compare(
     from valm.report.results import Results
 
     scores = compare_scores(first, second)
-    before, after = (configuration_of(Results(path).manifests()) for path in (first, second))
+    before, after = (configuration_of(Results(path).made()) for path in (first, second))
     settings = list(changes(before, after))
     console = Console()
     console.print(f"[bold]{len(settings)} settings differ[/bold]")

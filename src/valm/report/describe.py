@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from valm.core.manifest import Manifest
-from valm.report.results import Results
-from valm.report.tables.costs import PHASES
+from valm.report.results import PHASES, Results
 from valm.report.words.numbers import number, size
 
 

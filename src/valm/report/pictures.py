@@ -95,7 +95,7 @@ def retrieved_grid(
 
 def _image(picture: CaptionedPicture) -> str:
     uri = data_uri(picture.data)
-    return f'<img src="{uri}" alt="{escape(picture.caption)}" loading="lazy">'
+    return f'<img src="{uri}" alt="{escape(picture.caption)}">'
 
 
 def _shortened(caption: str) -> str:

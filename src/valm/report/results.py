@@ -23,6 +23,7 @@ from valm.ingest.text.documents import read_documents
 
 MAXIMUM_JSON_BYTES = 64 << 20
 SUFFIX = ".manifest.json"
+PHASES = ("ingest", "embed", "retrieve", "train", "evaluate", "report")
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,17 @@ class Results:
         return {
             path.relative_to(folder).as_posix().removesuffix(SUFFIX): read_manifest(path)
             for path in found
+        }
+
+    def made(self) -> dict[str, Manifest]:
+        """The manifests of all phases before the report's, by their path: this study's alone.
+
+        The default study's folder holds the others' results, too.
+        """
+        return {
+            f"{phase}/{name}": manifest
+            for phase in PHASES[:-1]
+            for name, manifest in self.manifests(phase).items()
         }
 
     def frame(self, *parts: str) -> pl.DataFrame:

@@ -21,7 +21,7 @@ from valm.report.pages.side_by_side import configuration_of
 from valm.report.results import Results
 from valm.report.sweeps import model_aspects
 from valm.report.tables import paper as paper_tables
-from valm.report.tables.costs import PHASES, model_costs, rule_costs
+from valm.report.tables.costs import model_costs, rule_costs
 from valm.report.tables.image_base import image_base_table
 from valm.report.tables.layout import as_text, table
 from valm.report.words.comparisons import (
@@ -181,7 +181,7 @@ def models(results: str | Path) -> Exhibit:
 
 def artifacts(results: str | Path) -> Exhibit:
     """Every artifact with the digests of its configuration, code and manifest."""
-    frame = provenance.artifacts(_made(Results(Path(results))))
+    frame = provenance.artifacts(Results(Path(results)).made())
     if frame.is_empty():
         return missing("artifacts")
     shown = as_text(
@@ -200,7 +200,7 @@ def artifacts(results: str | Path) -> Exhibit:
 
 def configuration(results: str | Path) -> Exhibit:
     """Every setting that a job of the study was handed, from their manifests."""
-    known = configuration_of(_made(Results(Path(results))))
+    known = configuration_of(Results(Path(results)).made())
     if not known:
         return missing("settings in its manifests")
     rows = {"key": list(known), "value": [canonical_json(value) for value in known.values()]}
@@ -218,13 +218,6 @@ def versions(results: str | Path) -> Exhibit:
         provenance.versions(),
         labels={"package": "Package", "version": "Version"},
     )
-
-
-def _made(study: Results) -> dict[str, Manifest]:
-    """The manifests of all phases before the report's."""
-    return {
-        f"{phase}/{name}": m for phase in PHASES[:-1] for name, m in study.manifests(phase).items()
-    }
 
 
 def _setting(study: Results, scores: pl.DataFrame) -> Setting:

@@ -15,8 +15,7 @@ from pathlib import Path
 from valm.core.manifest import Manifest, read_manifest
 from valm.report.links import BENCHMARKS
 from valm.report.pages.shell import page
-from valm.report.results import SUFFIX, Results
-from valm.report.tables.costs import PHASES
+from valm.report.results import PHASES, SUFFIX, Results
 from valm.report.words.numbers import number, size
 
 HEADINGS = {phase: phase.capitalize() for phase in PHASES[:-1]} | {"elsewhere": "Of other studies"}
@@ -65,9 +64,7 @@ def artifacts_page(study: Results, name: str) -> tuple[str, set[str]]:
 
 def _made(study: Results) -> dict[str, Manifest]:
     """All manifests before the report's, by name, and those of other studies that they were made from."""
-    made = {
-        f"{phase}/{name}": m for phase in PHASES[:-1] for name, m in study.manifests(phase).items()
-    }
+    made = study.made()
     left = list(made)
     while left:
         user = left.pop()

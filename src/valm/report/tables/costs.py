@@ -9,9 +9,7 @@ import polars as pl
 
 from valm.config.verbs import VERBS
 from valm.core.manifest import Manifest
-from valm.report.results import SUFFIX, Results, parent_of
-
-PHASES = ("ingest", "embed", "retrieve", "train", "evaluate", "report")
+from valm.report.results import PHASES, SUFFIX, Results, parent_of
 
 
 def rule_costs(benchmarks: pl.DataFrame) -> pl.DataFrame:
