@@ -8,12 +8,13 @@ import pytest
 from builders.evaluation import finished_results
 from typer.testing import CliRunner
 
+from valm.cli.explain import changes
 from valm.cli.main import app
 from valm.core.atomic import write_text
 from valm.core.manifest import Manifest
 from valm.errors import InputError
 from valm.evaluate.scores.compare import OTHER_ITEMS, compare_scores
-from valm.report.pages.side_by_side import configuration_of, readable_changes, verdict_of
+from valm.report.pages.side_by_side import by_name, configuration_of, readable_changes, verdict_of
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +95,14 @@ def test_the_configuration_is_put_together_from_what_jobs_were_handed() -> None:
         ],
         "seed": 1,
     }
+
+
+def test_models_that_one_study_alone_has_do_not_hide_what_differs_in_the_others() -> None:
+    small = {"models.variants": [{"name": "valm", "top_k": None}, {"name": "valm_random"}]}
+    swept = {"models.variants": [{"name": "valm", "top_k": 4}, {"name": "valm_k1"}]}
+    told = dict(changes(by_name(small), by_name(swept)))
+    assert told["models.variants.valm.top_k"] == "null -> 4"
+    assert told.keys() == {f"models.variants.{n}" for n in ("valm.top_k", "valm_random", "valm_k1")}
 
 
 def test_the_command_prints_and_writes_a_page_that_loads_nothing(

@@ -26,11 +26,16 @@ def compare(
     from valm.cli.explain import changes
     from valm.core.atomic import write_text
     from valm.evaluate.scores.compare import compare_scores
-    from valm.report.pages.side_by_side import comparison_page, configuration_of, readable_changes
+    from valm.report.pages.side_by_side import (
+        by_name,
+        comparison_page,
+        configuration_of,
+        readable_changes,
+    )
     from valm.report.results import Results
 
     scores = compare_scores(first, second)
-    before, after = (configuration_of(Results(path).made()) for path in (first, second))
+    before, after = (by_name(configuration_of(Results(path).made())) for path in (first, second))
     settings = list(changes(before, after))
     console = Console()
     console.print(f"[bold]{len(settings)} settings differ[/bold]")

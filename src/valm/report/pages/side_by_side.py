@@ -47,6 +47,15 @@ def _named(node: Any) -> bool:
     return isinstance(node, list) and all(isinstance(e, dict) and "name" in e for e in node)
 
 
+def by_name(node: Any) -> Any:
+    """A configuration whose lists of named entries are mappings: what differs is told entry by entry."""
+    if isinstance(node, Mapping):
+        return {key: by_name(value) for key, value in node.items()}
+    if node and _named(node):
+        return {entry["name"]: by_name(entry) for entry in node}
+    return node
+
+
 def settings_table(changes: Sequence[tuple[str, str]], name: str = "settings") -> Table:
     """The keys whose values differ, each with the first study's value and the second's."""
     rows = {"key": [key for key, _ in changes], "change": [words for _, words in changes]}
