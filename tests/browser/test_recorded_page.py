@@ -131,8 +131,8 @@ def test_models_that_read_fewer_pictures_are_told_apart(tmp_path: Path, browser:
     assert "attention that VaLM, K = 1 pays" in page.locator("#result").inner_text()
     shown = page.locator("#pictures").inner_text()
     for key, label, pictures in (("valm_k1:own", "VaLM, K = 1", 1), ("valm:own", "VaLM", 3)):
-        parts = re.findall(rf"attention of {label}: ([\d.]+) %", shown)
-        (whole,) = re.findall(r"pictures at the last token: ([\d.]+) %", numbers(page, key))
+        parts = re.findall(rf"attention of {label}: ([\d.]+)\s%", shown)
+        (whole,) = re.findall(r"pictures at the last token: ([\d.]+)\s%", numbers(page, key))
         assert len(parts) == pictures
         assert sum(map(float, parts)) == pytest.approx(float(whole), abs=0.2)
     page.close()

@@ -14,7 +14,7 @@ function element(tag, properties = {}, ...children) {
 }
 
 function percent(share) {
-  return share >= 0.001 ? `${(100 * share).toFixed(1)} %` : "< 0.1 %";
+  return share >= 0.001 ? `${(100 * share).toFixed(1)}\u00a0%` : "<\u00a00.1\u00a0%";
 }
 
 function bar(share) {
