@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from itertools import product
 
 from valm.report.figures.style import MODEL_COLOURS, SPARE_COLOURS, model_colour, model_colours
+from valm.report.pages.style_sheet import STYLE_SHEET
 
 SWEEP = ("valm_k1", "valm_k2", "valm", "valm_k8")
 
@@ -27,3 +29,18 @@ def test_what_has_a_colour_keeps_it_and_no_spare_one_is_like_it() -> None:
 def test_more_models_than_colours_still_have_one() -> None:
     many = [(f"valm_{number:02}", "own") for number in range(len(SPARE_COLOURS) + 1)]
     assert set(model_colours(many).values()) == set(SPARE_COLOURS)
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance as WCAG 2 defines it."""
+    shares = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    red, green, blue = (s / 12.92 if s <= 0.03928 else ((s + 0.055) / 1.055) ** 2.4 for s in shares)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_spare_colours_are_seen_on_the_light_and_on_the_dark_page() -> None:
+    papers = re.findall(r"--paper: (#\w{6})", STYLE_SHEET)
+    assert len(papers) == 2
+    for colour, paper in product(SPARE_COLOURS, papers):
+        dark, light = sorted((luminance(colour), luminance(paper)))
+        assert (light + 0.05) / (dark + 0.05) >= 3, (colour, paper)

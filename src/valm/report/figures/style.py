@@ -43,7 +43,7 @@ MODEL_COLOURS = {
     "valm:oracle": "#66a61e",
 }
 SPARE_COLOURS = (
-    "#a6761d", "#e7298a", "#6a3d9a", "#1b9e9e", "#b2182b", "#7a8b00", "#35478c", "#f28e8e",
+    "#a6761d", "#e7298a", "#7b52c7", "#1b9e9e", "#c9364a", "#7a8b00", "#5a72d8", "#9a6a4a",
 )  # fmt: skip
 
 COLOUR_WORDS = {
