@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from valm.report.figures.findings import differences
 from valm.report.words.comparisons import Comparison, Verdict
 from valm.report.words.evidence import Evidence, Score, Setting
 from valm.report.words.findings import Findings, findings
@@ -206,3 +207,14 @@ def test_what_a_constant_answer_scores_is_told_of_every_task_not_only_where_it_f
     assert "most frequent colour would score 29.0 %; that VaLM does better" in seen
     beyond = next(p for p in paragraphs if p.startswith("Beyond colour"))
     assert beyond.endswith("always giving the most frequent answer is not shown on sentiment.")
+
+
+def test_the_figure_of_differences_names_a_model_that_the_others_are_not_about() -> None:
+    rows = [compared("none", GAIN), compared("random", GAIN)]
+    alone = differences(rows)
+    assert "VaLM minus the other" in alone.svg and "named first" not in alone.caption
+    other = replace(compared("none", OPEN), first=("valm_hundredth", "own"))
+    both = differences([*rows, other])
+    assert both.svg.count(">against GPT-2*<") == 1
+    assert ">VaLM, hundredth against GPT-2*<" in both.svg
+    assert "the first minus the other" in both.svg and "named first" in both.caption

@@ -31,8 +31,10 @@ Draw = Callable[[Axes, pl.DataFrame, Rivals], None]
 def differences(comparisons: Sequence[Comparison], name: str = "differences") -> Figure:
     """Each opponent's difference with its interval around zero, task by task.
 
-    A filled mark is a difference that is shown; a hollow one is not.
+    A filled mark is a difference that is shown; a hollow one is not. The first comparison's model is
+    the one that all are about; where another one was tested, its name stands in its lane.
     """
+    subject = comparisons[0].first
     tasks = list(dict.fromkeys(c.task for c in comparisons))
     counts = [sum(c.task == task for c in comparisons) for task in tasks]
     colours = model_colours(c.second for c in comparisons)
@@ -45,25 +47,32 @@ def differences(comparisons: Sequence[Comparison], name: str = "differences") ->
         )
         for task, axis in zip(tasks, axes, strict=True):
             rows = [c for c in comparisons if c.task == task]
-            _forest(axis, rows, task_label(task), colours)
+            _forest(axis, rows, colours)
+            _lanes(axis, task_label(task), [_pair(c, subject) for c in rows])
             axis.spines["bottom"].set_visible(axis is axes[-1])
             axis.tick_params(axis="x", length=3 if axis is axes[-1] else 0)
-        first = model_label(*comparisons[0].first)
-        axes[-1].set_xlabel(f"{first} minus the other, percentage points")
+        first = model_label(*subject)
+        alone = all(c.first == subject for c in comparisons)
+        axes[-1].set_xlabel(f"{first if alone else 'the first'} minus the other, percentage points")
         caption = (
-            f"{first} against each opponent, paired by item, with intervals. Right of the line it is better."
+            f"{first}{'' if alone else ', or the model that is named first,'} against each opponent, paired by item, with intervals."
+            " Right of the line it is better."
             " A filled mark is a difference that is shown after Holm's correction, a hollow one is not."
         )
         return finished(figure, name, caption)
 
 
-def _forest(axis: Axes, rows: Sequence[Comparison], title: str, colours: Rivals) -> None:
+def _pair(c: Comparison, subject: tuple[str, str]) -> str:
+    first = "" if c.first == subject else f"{model_label(*c.first)} "
+    return f"{first}against {model_label(*c.second)}"
+
+
+def _forest(axis: Axes, rows: Sequence[Comparison], colours: Rivals) -> None:
     axis.axvline(0, color=INK, linewidth=0.8, alpha=0.6)
     for place, c in enumerate(rows):
         middle, low, high = (scaled(value, c.unit) for value in (c.difference, c.low, c.high))
         shown = c.verdict is not Verdict.OPEN
         _mark(axis, place, middle, low, high, colours[c.second], shown)
-    _lanes(axis, title, [f"against {model_label(*c.second)}" for c in rows])
 
 
 def score_panels(scores: pl.DataFrame, name: str = "scores") -> Figure:
