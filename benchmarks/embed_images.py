@@ -109,7 +109,7 @@ def ours(folder: Path, options: argparse.Namespace) -> Run:
     from valm.core.job import Job
     from valm.embed import shards
 
-    shards.load_encoder = lru_cache(shards.load_encoder)
+    shards.load_encoder = lru_cache(shards.load_encoder)  # type: ignore[attr-defined]
     job = Job("embed-shards", {"maximum_megapixels": 40.0}, "", threads=options.threads)
 
     def run(output: Path) -> np.ndarray:
@@ -125,7 +125,7 @@ def ours(folder: Path, options: argparse.Namespace) -> Run:
 def theirs(folder: Path, options: argparse.Namespace) -> Run:
     """clip-retrieval's worker; it keeps the models that it has loaded and warmed up."""
     import torch
-    from clip_retrieval.clip_inference.worker import worker
+    from clip_retrieval.clip_inference.worker import worker  # type: ignore[import-not-found]
 
     torch.set_num_threads(options.threads)
     tars = sorted(str(path) for path in (folder / "shards").glob("*.tar"))

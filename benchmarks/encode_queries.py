@@ -1,8 +1,8 @@
 """Time of encoding queries: all windows of a text together beside one padded chunk at a time.
 
 The official code runs CLIP's text tower on one chunk after the other, each filled up to CLIP's 77
-positions (VALM.md 3.1). Ours cuts nothing short and fills nothing up: chunks of about one length are one
-batch, and equal ones are encoded once. Both give the state of every token. The tower has the sizes
+positions (VALM.md 3.1). Ours cuts nothing short and fills up to the next multiple of eight tokens: chunks of
+one such length are one batch, whose last is filled up too, and equal ones are encoded once. Both give the state of every token. The tower has the sizes
 of RN50x16's, 12 layers of width 768, and random weights; the text is this repository's documents,
 in CLIP's vocabulary. Each side is a process of its own, and they take turns.
 
@@ -68,7 +68,7 @@ def natural_text(setting: Setting) -> np.ndarray:
     from valm.ingest.vocabulary.clip import clip_bpe
     from valm.ingest.vocabulary.tokenizer import END_OF_TEXT, START_OF_TEXT, Tokenizer
 
-    words = Tokenizer(clip_bpe(START_OF_TEXT, END_OF_TEXT), "clip")
+    words = Tokenizer(clip_bpe(START_OF_TEXT, END_OF_TEXT), "clip", END_OF_TEXT)
     files = sorted(Path(__file__).parents[1].glob("docs/*.md"))
     ids = [token for file in files for token in words.encode(file.read_text("utf-8"))]
     return np.array(ids[: setting.tokens])
@@ -78,7 +78,7 @@ Encoding = Callable[[], np.ndarray]  # keys of all tokens, float32
 
 
 def packed(setting: Setting) -> Encoding:
-    """As ``find-neighbours`` does it."""
+    """As ``find-neighbours`` does it: in batches whose shape follows from the windows' length alone."""
     from valm.config.retrieve import Query
     from valm.embed.encoders.open_clip import OpenClipEncoder, Params
     from valm.retrieve.queries import states_at
@@ -88,7 +88,8 @@ def packed(setting: Setting) -> Encoding:
     ids = natural_text(setting)
     chunks = np.array([*range(0, len(ids), setting.chunk_tokens), len(ids)])
     query = Query(window_tokens=POSITIONS - 2, stride_tokens=1)
-    return lambda: states_at(encoder, ids, chunks, np.arange(len(ids)), query).keys
+    at = np.arange(len(ids))
+    return lambda: states_at(encoder, ids, chunks, at, query, fixed_shapes=True).keys
 
 
 def one_at_a_time(setting: Setting) -> Encoding:

@@ -137,7 +137,7 @@ def run(stage: str, size: int, folder: Path) -> float:
         folder / "encoder.manifest.json",
     )
     job("make-encoder", {}).finish(reader, kind="encoder", rows=0, files=[])
-    neighbours.load_encoder = lambda manifest: StandIn()  # type: ignore[assignment]
+    neighbours.load_encoder = lambda manifest: StandIn()  # type: ignore[attr-defined]
     preset = {"name": "measured", "index": "measured"}
     found = job("find-neighbours", {"retrieve.presets": [preset], "retrieve.top_k": TOP_K})
     start = time.process_time()
@@ -171,7 +171,7 @@ def scan(folder: Path) -> dict[str, Any]:
     for _ in range(3):
         for name, searched, depth in (("scan", index, TOP_K), ("coarse", coarse, 32)):
             start = time.process_time()
-            searched.search(queries, depth)
+            searched.search(queries, depth)  # type: ignore[arg-type]
             taken[name].append(1e3 * (time.process_time() - start) / len(queries))
     medians = {name: statistics.median(times) for name, times in taken.items()}
     return {

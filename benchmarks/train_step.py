@@ -72,6 +72,7 @@ class Turns:
 
     def __init__(self, line: Connection, device: str):
         self.line, self.device, self.left = line, device, 0
+        self.wall = self.processor = 0.0
 
     def step_done(self) -> None:
         """Count a step; at the end of a turn report it and wait for the next one."""
@@ -135,13 +136,13 @@ def train_ours(setting: Setting, top_k: int, turns: Turns) -> None:
     settings = Train(
         sequences_per_step=setting.batch, precision=setting.dtype, compile=setting.compiled, **never
     )  # type: ignore[arg-type]
-    blocks = Blocks(stream, setting.context, given, table)
+    blocks = Blocks(stream, setting.context, given, table=table)
     training = Training(model, settings, 1, blocks, blocks)
     with tempfile.TemporaryDirectory() as folder, Tracker("steps", None, "tokens") as tracker:
         work = Path(folder)
         recorder = Recorder(tracker, work / "metrics.jsonl", Curves([]), work, setting.tokens)
         trainer = make_trainer(training, recorder, work)
-        trainer.callbacks.append(Paced())
+        trainer.callbacks.append(Paced())  # type: ignore[attr-defined]
         trainer.fit(training)
 
 

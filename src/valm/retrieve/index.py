@@ -2,8 +2,7 @@
 
 An index is a file and nprobe is part of it, so the index that was measured is the one that is used.
 Flat is exact search: faiss multiplies blocks of queries with blocks of keys and keeps the best K, at
-the speed of the matrix product (50,000 keys of width 192: 208 µs a query on one thread; torch's matmul
-and topk, block by block, take 1.45 times that).
+the speed of the matrix product; torch's matmul and topk take longer (``benchmarks/exact_search.py``).
 """
 
 from __future__ import annotations
