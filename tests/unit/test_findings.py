@@ -209,6 +209,16 @@ def test_what_a_constant_answer_scores_is_told_of_every_task_not_only_where_it_f
     assert beyond.endswith("always giving the most frequent answer is not shown on sentiment.")
 
 
+def test_a_pair_of_other_models_that_was_tested_is_told() -> None:
+    other = replace(compared("none", OPEN), first=("valm_hundredth", "own"))
+    told = text(said(ALL_GAIN, other))
+    assert (
+        "Between other models: VaLM, hundredth against GPT-2*, +1.0 points [−3.0, +5.0] (not shown)."
+        in told
+    )
+    assert "Between other models" not in text(said(ALL_GAIN))
+
+
 def test_the_figure_of_differences_names_a_model_that_the_others_are_not_about() -> None:
     rows = [compared("none", GAIN), compared("random", GAIN)]
     alone = differences(rows)

@@ -17,6 +17,7 @@ from valm.report.words.sentences import (
     how_to_read,
     main_task,
     other_colour_tasks,
+    other_pairs,
     what_it_is,
 )
 
@@ -48,9 +49,11 @@ def findings(setting: Setting, corrected: Evidence, legacy: Evidence) -> Finding
     subject = next(c.first for c in tested if task in (None, c.task))
     mine = [c for c in tested if c.first == subject]
     key = [c for c in mine if c.task == task]
+    others = [c for c in corrected.comparisons if c.task == task and c.first != subject]
     paragraphs = [
         what_it_is(setting),
         main_task(key, setting, corrected, legacy),
+        other_pairs(others, setting),
         other_colour_tasks(task, mine, setting, corrected.scores),
         beyond_colour(mine, setting, corrected.scores),
         how_to_read(mine[0]),

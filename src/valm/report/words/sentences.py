@@ -62,6 +62,15 @@ def main_task(
     return " ".join(sentence for sentence in sentences if sentence)
 
 
+def other_pairs(rows: Sequence[Comparison], setting: Setting) -> str:
+    """The tested pairs whose first model is another than the one that the findings are about."""
+    told = [
+        f"{model_label(*c.first)} {_against(c, setting)}, {difference(c)} ({c.verdict})"
+        for c in rows
+    ]
+    return f"Between other models: {'; '.join(told)}." if told else ""
+
+
 def other_colour_tasks(
     main: str | None, mine: Sequence[Comparison], setting: Setting, scores: Scores
 ) -> str:
