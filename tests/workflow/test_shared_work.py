@@ -50,7 +50,7 @@ def test_the_second_study_makes_what_its_own_key_reaches(finished: Checkout) -> 
         "all",
     }
 
-    run = finished.run("snakemake", "train", *longer)
+    run = finished.run("snakemake", "retrieve", "train", *longer)
 
     assert run.returncode == 0, run.stdout[-3000:]
     assert made_here(finished, "longer") == {"train_model"}
@@ -63,7 +63,7 @@ def test_the_second_study_makes_what_its_own_key_reaches(finished: Checkout) -> 
                 assert (path.parent / name).samefile(same.parent / name)
     taken = Results(ours).benchmarks().filter(made_by="tiny")
     assert set(taken["rule"]) == set(jobs(run.stdout)) - {"fetch_source", "train_model"}
-    assert finished.run("snakemake", "train", "--dry-run", *longer).stdout.count(
+    assert finished.run("snakemake", "retrieve", "train", "--dry-run", *longer).stdout.count(
         "Nothing to be done"
     )
 

@@ -55,6 +55,19 @@ def test_every_manifest_is_intact(finished: Checkout) -> None:
     assert "intact" in run.stdout
 
 
+def test_what_no_manifest_names_is_told_by_its_verb(finished: Checkout) -> None:
+    """Otherwise a study that takes a result from another would be left without it."""
+    manifests = set(finished.results.rglob("*.manifest.json"))
+    named = {path.parent / name for path in manifests for name in read_manifest(path).files}
+    files = {path for path in finished.results.rglob("*") if path.is_file()}
+    left = {
+        path.name
+        for path in files - manifests - named
+        if "benchmarks" not in path.relative_to(finished.results).parts
+    }
+    assert left == {name for verb in VERBS.values() for name in verb.histories}
+
+
 def test_a_manifest_s_recipe_is_what_its_digests_were_taken_of(finished: Checkout) -> None:
     for path in finished.results.rglob("*.manifest.json"):
         made = read_manifest(path)

@@ -75,6 +75,7 @@ VERBS: dict[str, Verb] = {
         "retrieve",
         "valm.retrieve.recall",
         ("retrieve.presets", "retrieve.recall", "retrieve.indices", "retrieve.top_k", "seed"),
+        histories=("recall.json",),  # queries a second are another number every time
     ),
     "find-neighbours": Verb(
         "retrieve", "valm.retrieve.neighbours", ("retrieve.presets", "retrieve.top_k")
