@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +13,6 @@ from builders.drawn_study import DrawnStudy
 
 from valm.serve.recorded_page import recorded_page
 
-sync_api = pytest.importorskip("playwright.sync_api")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None,
-    reason="no chromium on PATH: the browser tests did not run (make test-browser)",
-)
 PROMPTS = ["the color of a red square is", "a </script><b>blue", "a green", "it is", "the color"]
 
 
@@ -31,14 +24,6 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = folder / "viewer.html"
     path.write_text(page, encoding="utf-8")
     return path
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +11,6 @@ from builders.results import write_results
 from valm.core.job import Job
 from valm.report.pages.report import write_report
 
-sync_api = pytest.importorskip("playwright.sync_api")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None,
-    reason="no chromium on PATH: the browser tests did not run (make test-browser)",
-)
 PAGES = ("index.html", "artifacts.html", "data_card.html")
 WIDE = (
     """[...document.querySelectorAll(".scroll")].filter(box => box.scrollWidth > box.clientWidth)"""
@@ -32,14 +24,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     job = Job("write-report", {"study": "another"}, "code")
     write_report(job, results=results, notebooks=[], output=output)
     return output.parent
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -14,13 +13,6 @@ import uvicorn
 from builders.drawn_study import DrawnStudy
 
 from valm.serve.app import make_app
-
-sync_api = pytest.importorskip("playwright.sync_api")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None,
-    reason="no chromium on PATH: the browser tests did not run (make test-browser)",
-)
 
 
 @pytest.fixture(scope="module")
@@ -47,14 +39,6 @@ class Seen:
 
 
 Opened = tuple[Any, Seen]  # a page of playwright, and what it did
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
