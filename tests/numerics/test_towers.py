@@ -135,6 +135,26 @@ def test_training_gives_the_same_bits_and_finds_what_is_named() -> None:
         assert holds[names.index(name), found]
 
 
+def test_several_threads_give_the_same_bits_again() -> None:
+    """At the default study's size, where threads share the slopes of pictures in several sets."""
+    generator = np.random.default_rng(3)
+    inputs = torch.from_numpy(generator.normal(size=(2_700, 203)).astype(np.float32))
+    members = [generator.choice(2_700, 1 + n % 12, replace=False) for n in range(1_500)]
+    settings, before = PictureTraining(steps=3), torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        found = []
+        for _ in range(4):
+            torch.manual_seed(1)
+            tower = PictureTower(203, 512, 192)
+            phrases = train_picture_tower(tower, inputs, PictureSets.of(members), settings, seed=1)
+            found.append(phrases.numpy().tobytes())
+    finally:
+        torch.set_num_threads(before)
+    assert len(set(found)) == 1
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
 def test_the_text_transformer_is_open_clip_s_bit_for_bit() -> None:
     sizes = {"context_length": 9, "vocab_size": 30, "width": 16, "heads": 4, "layers": 3}
     torch.manual_seed(5)

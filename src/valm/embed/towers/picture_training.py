@@ -15,6 +15,7 @@ from torch.nn import functional
 from valm.config.base import Settings
 from valm.core.progress import Tracker
 from valm.core.seeding import numpy_generator
+from valm.embed.towers.determinism import same_bits
 from valm.embed.towers.losses import PictureSets, pictures_to_states, states_to_pictures
 from valm.embed.towers.networks import PictureTower
 from valm.embed.towers.schedule import cosine_share
@@ -36,6 +37,7 @@ class PictureTraining(Settings):
     )
 
 
+@same_bits()
 def train_picture_tower(
     tower: PictureTower,
     inputs: Float[Tensor, "pictures inputs"],

@@ -17,6 +17,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from valm.config.base import Settings
 from valm.core.progress import Tracker
 from valm.core.seeding import numpy_generator
+from valm.embed.towers.determinism import same_bits
 from valm.embed.towers.losses import colour_divergence, states_to_pictures
 from valm.embed.towers.networks import TextTower
 from valm.embed.towers.schedule import cosine_share
@@ -91,6 +92,7 @@ def start_from_phrases(
     tower.transformer.text_projection.copy_(torch.eye(width))
 
 
+@same_bits()
 def train_text_tower(
     tower: TextTower,
     targets: Targets,
