@@ -22,7 +22,7 @@ from valm.ingest.pictures.retraction import list_retracted, read_retracted, retr
 from valm.report.chapters.ingest import picture_examples
 from valm.report.results import Results
 from valm.retrieve.index import Searcher, build_index
-from valm.serve.open_study import pictures_to_show
+from valm.serve.open_study import check_nothing_taken_down_since, pictures_to_show
 
 
 def listed(folder: Path, file: Path, pictures: Path) -> Path:
@@ -144,6 +144,20 @@ def test_the_viewer_and_the_report_show_no_retracted_picture(tmp_path: Path) -> 
     assert Results(tmp_path).shown_pictures()["id"].to_list() == kept
     sheet = picture_examples(tmp_path, 12)._repr_html_()
     assert "thing 2, drawn" in sheet and "thing 3, drawn" not in sheet
+
+
+def test_the_viewer_refuses_an_index_of_before_a_picture_was_taken_down(tmp_path: Path) -> None:
+    vectors = write_vectors(tmp_path, unit_vectors(12))
+    (tmp_path / "names").mkdir()
+    pictures, file = drawn_list(tmp_path / "names", 12), tmp_path / "retracted.tsv"
+    retracted, index = listed(tmp_path, file, pictures), tmp_path / "exact.manifest.json"
+    job = retrieve_job("build-index", "exact")
+    build_index(job, vectors=vectors, index="exact", output=index, retracted=retracted)
+    check_nothing_taken_down_since(index, retracted)
+    retract(file, pictures, ["11"])
+    listed(tmp_path, file, pictures)
+    with pytest.raises(InputError, match="taken down after this index was built"):
+        check_nothing_taken_down_since(index, retracted)
 
 
 def test_a_damaged_list_is_refused_with_its_line(tmp_path: Path) -> None:

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from valm.config.retrieve import Preset
 from valm.config.study import Study
+from valm.core.manifest import read_manifest
 from valm.core.registry import did_you_mean
 from valm.embed.encoder import Encoder, load_encoder
 from valm.errors import ConfigError, InputError
 from valm.evaluate.answers.predict import ORACLE, OWN
 from valm.ingest.pictures.numbering import picture_bytes, read_picture_list
+from valm.ingest.pictures.retracted import KIND as RETRACTED
 from valm.ingest.pictures.retracted import retracted_beside
 from valm.ingest.vocabulary.tokenizer import Tokenizer, load_tokenizer
 from valm.models.language_model import LanguageModel
@@ -90,7 +92,8 @@ class OpenStudy:
         models_seed: Seed of the models that are asked.
 
     Raises:
-        InputError: A result is missing, or there is no model of that seed.
+        InputError: A result is missing, there is no model of that seed, or pictures were taken down
+            that the index still holds.
     """
 
     def __init__(
@@ -111,6 +114,7 @@ class OpenStudy:
         )
         self._encoder: Encoder = load_encoder(root / "embed/encoder/encoder.manifest.json")
         index = root / f"retrieve/indices/{chosen.index}.manifest.json"
+        check_nothing_taken_down_since(index, self._list.with_name(f"{RETRACTED}.manifest.json"))
         self._searcher = Searcher(vectors, index)
         self.values: NDArray[np.float16] = np.load(
             vectors.with_name("values.npy"), mmap_mode="r", allow_pickle=False
@@ -181,6 +185,26 @@ class OpenStudy:
     def _picture_bytes(self, number: int) -> bytes:
         self.picture(number)
         return picture_bytes(self._list, [number])[number]
+
+
+def check_nothing_taken_down_since(index: Path, retracted: Path) -> None:
+    """Refuse an index that was built before the last picture was taken down: it finds what is gone.
+
+    Args:
+        index: Manifest of an index.
+        retracted: Manifest of the pictures that were taken down, if there is one.
+
+    Raises:
+        InputError: The index knows another list.
+    """
+    if not retracted.is_file():
+        return
+    if read_manifest(retracted, RETRACTED).digest not in read_manifest(index).parents.values():
+        raise InputError(
+            "pictures were taken down after this index was built, or put back",
+            where=index,
+            cure="run the study again",
+        )
 
 
 def pictures_to_show(listed: Path) -> dict[int, Picture]:
