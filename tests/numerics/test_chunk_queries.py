@@ -10,13 +10,23 @@ import pytest
 import torch
 from builders.encoders import FakeEncoder
 from builders.open_clip_models import parameters, saved, tiny_model
+from builders.retrieval import unit_vectors, write_index, write_vectors
 
 from valm.config.retrieve import Query
 from valm.embed.encoders.open_clip import OpenClipEncoder, Params
 from valm.embed.encoders.two_tower import ClipTwoTowerEncoder, TwoTowerEncoder
 from valm.errors import ConfigError
 from valm.retrieve.chunks import chunk_lengths
-from valm.retrieve.queries import queried_texts, states_at, token_states
+from valm.retrieve.growing import GrowingText
+from valm.retrieve.index import Searcher
+from valm.retrieve.neighbours import look_up
+from valm.retrieve.queries import (
+    chunk_windows,
+    inputs_of_texts,
+    queried_texts,
+    states_at,
+    token_states,
+)
 
 START, END, STOP = 49_406, 49_407, 269
 CHUNKS, WINDOWS = Query(scheme="chunks", sequence_tokens=160), Query()
@@ -82,6 +92,33 @@ def test_blocks_of_a_stream_give_the_states_of_the_whole(encoder: OpenClipEncode
     blocks = token_states(encoder, tokens, texts, CHUNKS, block_tokens=90)
     found = np.concatenate([block.keys for block in blocks])
     np.testing.assert_allclose(found, keys(encoder, tokens, CHUNKS), atol=2e-6)
+
+
+def test_texts_longer_than_an_input_are_cut_like_a_stream_of_their_own(
+    encoder: OpenClipEncoder, tmp_path: Path
+) -> None:
+    """Whole, such as held-out passages, and token by token, as in generating."""
+    vectors = write_vectors(tmp_path, unit_vectors(40, encoder.key_width))
+    search = Searcher(vectors, write_index(tmp_path / "indices", vectors))
+    texts = [study_ids(seed, count).tolist() for seed, count in ((4, 200), (5, 30), (6, 410))]
+    for text, found in zip(texts, look_up(texts, encoder, search, CHUNKS, 3), strict=True):
+        queries = keys(encoder, np.array(text), CHUNKS)
+        assert np.array_equal(found.ids, search.search(queries, 3)[0])
+    growing = GrowingText(encoder, search, CHUNKS, 3)
+    for length in (150, 170, 200):
+        (found,) = look_up([texts[0][:length]], encoder, search, CHUNKS, 3)
+        assert np.array_equal(growing.pictures(texts[0][:length]).ids, found.ids)
+
+
+def test_no_chunk_is_longer_than_a_short_encoder_reads() -> None:
+    """An encoder of 64 positions with inputs of 64 tokens: a passage of 73 has two inputs, not a chunk of 73."""
+    query, texts = Query(scheme="chunks", sequence_tokens=64), np.array([0, 73])
+    own = towers(ClipTwoTowerEncoder, 64)
+    assert isinstance(own, ClipTwoTowerEncoder)
+    own.vocabulary = "clip"
+    ids = np.full(73, 2_000)
+    cut = chunk_windows(own, ids, inputs_of_texts(texts, query), np.arange(73))
+    assert cut.length.tolist() == [64, 9]
 
 
 def test_the_query_is_the_tokens_own_state_not_the_end_of_texts(encoder: OpenClipEncoder) -> None:

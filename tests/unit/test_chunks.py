@@ -17,7 +17,7 @@ from valm.config.study import parse_study
 from valm.errors import ConfigError
 from valm.ingest.vocabulary.tokenizer import load_tokenizer
 from valm.retrieve.chunks import LONGEST_CHUNK, SEPARATORS, chunk_lengths
-from valm.retrieve.queries import queried_texts
+from valm.retrieve.queries import inputs_of_texts, queried_texts
 
 END, STOP, SEMICOLON, COMMA, HYPHEN, WORD = 49_407, 269, 282, 267, 268, 1_000
 
@@ -74,6 +74,13 @@ def test_chunks_are_cut_out_of_the_models_inputs_and_windows_out_of_documents() 
     assert inputs.tolist() == [0, 512, 1024, 1300]
     assert queried_texts(documents, Query()) is documents
     assert queried_texts(np.array([0]), Query(scheme="chunks")).tolist() == [0]
+
+
+def test_of_texts_that_are_read_one_by_one_each_begins_an_input() -> None:
+    texts = np.array([0, 30, 30, 1100, 1300])
+    inputs = inputs_of_texts(texts, Query(scheme="chunks", sequence_tokens=512))
+    assert inputs.tolist() == [0, 30, 542, 1054, 1100, 1300]
+    assert inputs_of_texts(texts, Query()) is texts
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from valm.config.retrieve import Query
 from valm.embed.encoder import Encoder
 from valm.retrieve.index import Searcher
 from valm.retrieve.neighbours import COLUMNS, Neighbours
-from valm.retrieve.queries import states_at
+from valm.retrieve.queries import inputs_of_texts, states_at
 
 
 class GrowingText:
@@ -37,9 +37,9 @@ class GrowingText:
         """
         settled = None if self._query.scheme == "chunks" else self._found
         first = 0 if settled is None else len(settled.ids)
-        ids, whole = np.asarray(tokens, np.int64), np.array([0, len(tokens)])
-        at = np.arange(first, len(tokens))
-        states = states_at(self._encoder, ids, whole, at, self._query)
+        ids, at = np.asarray(tokens, np.int64), np.arange(first, len(tokens))
+        inputs = inputs_of_texts(np.array([0, len(tokens)]), self._query)
+        states = states_at(self._encoder, ids, inputs, at, self._query)
         found = Neighbours.of(states, self._searcher, self._top_k)
         if settled is not None:
             pairs = ((getattr(settled, name), getattr(found, name)) for name in COLUMNS)

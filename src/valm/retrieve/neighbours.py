@@ -28,7 +28,14 @@ from valm.embed.encoder import Encoder, load_encoder
 from valm.errors import InputError, IntegrityError
 from valm.ingest.text.tokens import TokenStream
 from valm.retrieve.index import Excluded, Searcher
-from valm.retrieve.queries import BLOCK_TOKENS, States, queried_texts, states_at, token_states
+from valm.retrieve.queries import (
+    BLOCK_TOKENS,
+    States,
+    inputs_of_texts,
+    queried_texts,
+    states_at,
+    token_states,
+)
 
 KIND = "neighbours"
 TOKENIZER = "tokenizer.manifest.json"
@@ -127,7 +134,8 @@ def look_up(
     Equal texts that came with equal pictures are looked up once.
 
     With query windows the same text gets the same pictures as in a token stream, up to the rounding of
-    a score (``states_at``); with chunks only if it begins an input of the model there and is all of it.
+    a score (``states_at``); with chunks only if it begins an input of the model there, and its last
+    input is whole.
 
     Args:
         texts: Token ids.
@@ -145,7 +153,7 @@ def look_up(
     none = np.zeros(len(distinct), np.uint8)
     stream = TokenStream(tokens, documents, none, [], np.array(pairs, int).reshape(-1, 2).T)
     found, first = [], 0
-    for states in token_states(encoder, tokens, documents, query):
+    for states in token_states(encoder, tokens, inputs_of_texts(documents, query), query):
         own = stream.pictures_at(np.arange(first, first + len(states.keys)))
         found.append(Neighbours.of(states, searcher, top_k, excluded=Excluded(*own)))
         first += len(states.keys)

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -115,10 +116,20 @@ def queried_texts(documents: Integers, query: Query) -> Integers:
         documents: Where each document starts, and the end of the last, [documents + 1].
         query: With ``chunks`` the texts are the language model's inputs, not the documents.
     """
+    return documents if query.scheme == "windows" else inputs_of_texts(documents[[0, -1]], query)
+
+
+def inputs_of_texts(texts: Integers, query: Query) -> Integers:
+    """The same of texts that are read one by one; with ``chunks`` each is cut into inputs from its start.
+
+    Args:
+        texts: Where each text starts, and the end of the last, [texts + 1].
+        query: The scheme, and the length of an input.
+    """
     if query.scheme == "windows":
-        return documents
-    end = int(documents[-1])
-    return np.array([*range(0, end, query.sequence_tokens), end])
+        return texts
+    cuts = [np.arange(first, last, query.sequence_tokens) for first, last in pairwise(texts)]
+    return np.concatenate([*cuts, texts[-1:]])
 
 
 def states_at(
@@ -136,7 +147,7 @@ def states_at(
         encoder: Gives a state to each token of a window, causally.
         tokens: Ids of the stream; may be memory-mapped.
         documents: Where each text starts, and the end of the last, [documents + 1]; of a stream, what
-            ``queried_texts`` gives.
+            ``queried_texts`` gives, else ``inputs_of_texts``.
         at: Positions in the stream, [tokens].
         query: The scheme, and length and stride of its windows.
         fixed_shapes: Give each token the bits that it gets whatever else is asked for.
