@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,12 +69,14 @@ def make_trained(
     encoder: str = "two_tower",
     tokenizer_kind: str = "bpe",
     taken_down: Path | None = None,
+    query: Mapping[str, Any] | None = None,
     **entry: Any,
 ) -> Trained:
     """Write a small results folder that ends in a model and its scores.
 
     Args:
         taken_down: ``retracted.tsv``, whose pictures the index does not hold.
+        query: How its pictures were found.
         entry: Keys of the index.
     """
     source = folder / "ingest/sources/wordlist.manifest.json"
@@ -94,7 +96,7 @@ def make_trained(
     retracted = pictures.with_name("retracted.manifest.json")
     list_retracted(JOB, pictures=pictures, file=taken_down, output=retracted)
     index = write_index(folder / "retrieve/indices", vectors, retracted=retracted, **entry)
-    presets = [{"name": PRESET, "query": QUERY}]
+    presets = [{"name": PRESET, "query": query or QUERY}]
     study = parse_study({"retrieve": {"top_k": TOP_K, "presets": presets}})
     choices = {"preset": PRESET, "split": "train"}
     neighbours = folder / "retrieve/neighbours" / PRESET / "train.manifest.json"

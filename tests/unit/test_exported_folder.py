@@ -135,3 +135,9 @@ def test_what_cannot_be_exported_is_refused_and_nothing_is_lost(
         export_model(
             model=other.model, results=other.results, output=tmp_path / "b", retriever=True
         )
+    chunks = make_trained(tmp_path / "chunks", query={"scheme": "chunks"})
+    with pytest.raises(InputError, match=r"by chunks, which no exported retriever forms"):
+        export_model(
+            model=chunks.model, results=chunks.results, output=tmp_path / "c", retriever=True
+        )
+    assert not (tmp_path / "c").exists()

@@ -41,11 +41,16 @@ def write_retriever(folder: Path, ancestry: Ancestry, retracted: Path) -> None:
         retracted: The list of all pictures that have been taken down; there may be none.
 
     Raises:
-        InputError: The model was trained without pictures, or with another maker's encoder, or its
-            index still holds pictures that have been taken down.
+        InputError: The model was trained without pictures, or with another maker's encoder, or by
+            queries in chunks, or its index still holds pictures that have been taken down.
         IntegrityError: A file differs from its manifest.
     """
     query, top_k = query_of(ancestry)
+    if query.scheme != "windows":
+        raise InputError(
+            f"the model found its pictures by {query.scheme}, which no exported retriever forms",
+            cure="export without --retriever",
+        )
     encoder = ancestry.only(ENCODER_KIND, "encoder")
     vectors = ancestry.only("vectors", "table of picture vectors")
     index = ancestry.only(INDEX_KIND, "index")
