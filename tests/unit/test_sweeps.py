@@ -1,5 +1,7 @@
 """Sweeps: models that differ in one thing are found from their manifests, and drawn over it."""
 
+import json
+import re
 from pathlib import Path
 
 import polars as pl
@@ -7,13 +9,13 @@ import pytest
 from builders.results import write_results
 from builders.scores import Story, scores
 
-from valm.report.figures.style import model_label
+from valm.report.figures.style import model_colour, model_label
 from valm.report.figures.sweeps import sweep_figure, sweep_table
 from valm.report.results import Results
 from valm.report.sweeps import Sweep, model_aspects, sweeps, swept_scores
 from valm.report.words.comparisons import headline_rows
 
-SAME = {"base": 2702, "layer": 3, "query": "windows of 48", "fusion": "joint"}
+SAME = {"base": 2702, "layer": 3, "query": "window 48", "fusion": "joint", "rest": "{}"}
 
 
 def aspects(*rows: dict[str, object]) -> pl.DataFrame:
@@ -38,6 +40,19 @@ def test_models_that_differ_in_two_things_are_none() -> None:
     assert sweeps(both) == []
     assert sweeps(aspects({"model": "valm"})) == []
     assert sweeps(pl.DataFrame(schema=both.schema)) == []
+
+
+def test_what_is_no_aspect_parts_models_too() -> None:
+    """A preset that also searches other keys is no sweep of its query."""
+    raw = {"model": "parity", "query": "chunks", "rest": '{"keys":"raw"}'}
+    assert sweeps(aspects({"model": "valm"}, raw)) == []
+
+
+def test_values_that_are_words_are_in_the_order_of_their_numbers() -> None:
+    queries = {"a": "window    48, stride    24", "b": "chunks", "c": "window     4, stride     2"}
+    (found,) = sweeps(aspects(*({"model": m, "query": q} for m, q in queries.items())))
+    assert found.values == ("chunks", "window 4, stride 2", "window 48, stride 24")
+    assert not found.ordered
 
 
 def test_two_things_that_differ_apart_are_two_sweeps() -> None:
@@ -66,9 +81,12 @@ def swept() -> tuple[pl.DataFrame, Sweep]:
 
 def test_aspects_are_read_from_what_a_model_was_trained_with(tmp_path: Path) -> None:
     rows = model_aspects(Results(write_results(tmp_path)))
-    assert rows.filter(model="valm").to_dicts() == [
-        {"model": "valm", "top_k": 4, "base": 23, "layer": 3, "query": "chunks", "fusion": "joint"}
-    ]
+    (mine,) = rows.filter(model="valm").to_dicts()
+    rest = json.loads(mine.pop("rest"))
+    assert mine == {
+        "model": "valm", "top_k": 4, "base": 23, "layer": 3, "query": "chunks", "fusion": "joint",
+    }  # fmt: skip
+    assert rest["factory"] == "Flat" and "objective" in rest
     assert "gpt2_star" not in rows["model"]
 
 
@@ -89,6 +107,18 @@ def test_the_figure_is_the_same_bytes_again(swept: tuple[pl.DataFrame, Sweep]) -
     figure = sweep_figure(rows, sweep, ["gpt2_star"])
     assert figure == sweep_figure(rows, sweep, ["gpt2_star"])
     assert "pictures a token (K)" in figure.svg and figure.name == "sweep_top_k"
+
+
+def test_long_values_stand_apart_and_kinds_are_not_joined_by_a_line(
+    swept: tuple[pl.DataFrame, Sweep],
+) -> None:
+    rows, numbers = swept
+    words = Sweep("query", numbers.models, ("window 48, stride 24", "chunks"))
+    of_numbers, of_words = (sweep_figure(rows, each).svg for each in (numbers, words))
+    slanted = re.findall(r'transform="[^"]*rotate\(-30\)[^"]*"[^>]*>\s*window 48', of_words)
+    assert slanted and "rotate(-30)" not in of_numbers
+    line = f"fill: none; stroke: {model_colour('valm')}; stroke-linecap: square"
+    assert line in of_numbers and line not in of_words
 
 
 def test_variants_are_named_after_what_they_are() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from valm.core.digest import canonical_json
 from valm.core.manifest import Manifest
 from valm.report.results import SUFFIX, Results, parent_of
 
@@ -23,6 +24,10 @@ ASPECTS = {
     "query": "what a query is formed from",
     "fusion": "fusion",
 }
+ORDERED = ("top_k", "base", "layer")  # whose values lie on a line
+REST = "rest"  # all else that two models of a study may differ in
+SEARCHED = ("factory", "keys", "similarity", "nprobe", "minimum_score")  # of an index
+TRAINED = ("objective", "image_mask_probability")  # of a variant
 
 
 @dataclass(frozen=True)
@@ -44,16 +49,21 @@ class Sweep:
         """What differs, in words."""
         return ASPECTS[self.aspect]
 
+    @property
+    def ordered(self) -> bool:
+        """Whether a value lies between its neighbours."""
+        return self.aspect in ORDERED
+
 
 def sweeps(aspects: pl.DataFrame) -> list[Sweep]:
     """Every aspect in which models differ that agree in the others; the largest such group of each.
 
     Args:
-        aspects: One row a model that reads retrieved pictures: ``model`` and the aspects.
+        aspects: One row a model that reads retrieved pictures, as ``model_aspects`` gives.
     """
     found = []
     for aspect in ASPECTS:
-        others = [name for name in ASPECTS if name != aspect]
+        others = [*(name for name in ASPECTS if name != aspect), REST]
         groups = [group for _, group in aspects.group_by(others, maintain_order=True)]
         best = max(groups, key=lambda group: group[aspect].n_unique(), default=None)
         if best is not None and best[aspect].n_unique() > 1:
@@ -64,18 +74,18 @@ def sweeps(aspects: pl.DataFrame) -> list[Sweep]:
 
 
 def _as_text(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else " ".join(str(value).split())
 
 
 def model_aspects(study: Results) -> pl.DataFrame:
-    """One row a model that was trained on retrieved pictures: ``model`` and the aspects."""
+    """One row a model that was trained on retrieved pictures: ``model``, the aspects and the rest."""
     rows: dict[str, dict[str, Any]] = {}
     for name, manifest in study.manifests("train").items():
         if manifest.facts.get("pictures") == RETRIEVED:
             path = study.path("train", f"{name}{SUFFIX}")
             rows.setdefault(manifest.facts["variant"], _aspects(manifest, path))
     schema = {"model": pl.String, "top_k": pl.Int64, "base": pl.Int64, "layer": pl.Int64}
-    schema |= {"query": pl.String, "fusion": pl.String}
+    schema |= dict.fromkeys(("query", "fusion", REST), pl.String)
     return pl.DataFrame([{"model": name} | row for name, row in rows.items()], schema=schema)
 
 
@@ -85,6 +95,7 @@ def _aspects(model: Manifest, path: Path) -> dict[str, Any]:
     (variant,) = section.get("models.variants") or [{}]
     fusion = variant.get("fusion", {})
     known: dict[str, Any] = {"fusion": _fusion(fusion), "top_k": variant.get("top_k")}
+    rest = {name: variant.get(name) for name in TRAINED}
     from_end = fusion.get("params", {}).get("layer_from_end", 2)
     if "models.trunk" in section:
         known["layer"] = section["models.trunk"]["layers"] - from_end + 1
@@ -96,9 +107,11 @@ def _aspects(model: Manifest, path: Path) -> dict[str, Any]:
         known["top_k"] = known["top_k"] or recipe.get("retrieve.top_k")
         (preset,) = recipe.get("retrieve.presets") or [{}]
         known["query"] = _query(preset.get("query", {}))
-        index = parent_of(*neighbours, "index")
-        known["base"] = index[0].rows if index else None
-    return known
+        rest["own_pictures"] = preset.get("exclude_same_document")
+        if index := parent_of(*neighbours, "index"):
+            known["base"] = index[0].rows
+            rest |= {name: index[0].facts.get(name) for name in SEARCHED}
+    return known | {REST: canonical_json(rest)}
 
 
 def _fusion(fusion: dict[str, Any]) -> str:
@@ -109,8 +122,9 @@ def _fusion(fusion: dict[str, Any]) -> str:
 
 
 def _query(query: dict[str, Any]) -> str:
+    """The scheme; its numbers are set so that texts sort as they do."""
     if query.get("scheme") == "windows":
-        return f"windows of {query['window_tokens']:2}"
+        return f"window {query['window_tokens']:5}, stride {query['stride_tokens']:5}"
     return str(query.get("scheme", ""))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import polars as pl
 from matplotlib.axes import Axes
@@ -24,6 +25,8 @@ from valm.report.words.comparisons import POOLED
 from valm.report.words.numbers import scaled, with_interval
 
 PANELS_IN_A_ROW = 3
+LONGEST_LEVEL = 6  # characters of a value that has room beside others; longer ones are slanted
+SLANT_DEGREES = 30
 
 
 def sweep_figure(scores: pl.DataFrame, sweep: Sweep, baseline: Sequence[str] = ()) -> Figure:
@@ -37,15 +40,17 @@ def sweep_figure(scores: pl.DataFrame, sweep: Sweep, baseline: Sequence[str] = (
     tasks = in_reading_order(scores["task"].unique(maintain_order=True))
     rows = -(-len(tasks) // PANELS_IN_A_ROW)
     across = min(PANELS_IN_A_ROW, len(tasks))
+    slanted = max(map(len, sweep.values)) > LONGEST_LEVEL
+    slant: dict[str, Any] = {"rotation": SLANT_DEGREES, "ha": "right"} if slanted else {}
     with house_style():
-        figure, axes = canvas(2.7 * rows, rows, across)
+        figure, axes = canvas((3.2 if slanted else 2.7) * rows, rows, across)
         for task, axis in zip(tasks, axes, strict=False):
             mine = scores.filter(pl.col("task") == task)
             for model in baseline:
                 _band(axis, mine.filter(pl.col("model") == model), model)
             _line(axis, mine, sweep)
             _name(axis, mine, task)
-            axis.set_xticks(range(len(sweep.values)), sweep.values)
+            axis.set_xticks(range(len(sweep.values)), sweep.values, **slant)
             axis.set_xlim(-0.4, len(sweep.values) - 0.6)
             axis.set_xlabel(sweep.label)
             axis.grid(axis="y")
@@ -71,7 +76,8 @@ def _line(axis: Axes, mine: pl.DataFrame, sweep: Sweep) -> None:
                 continue
             axis.plot([place, place], [low, high], color=colour, solid_capstyle="round")
             points.append((place, value))
-    axis.plot(*zip(*points, strict=True), "o-", color=colour, linewidth=1, markersize=5)
+    line = "o-" if sweep.ordered else "o"
+    axis.plot(*zip(*points, strict=True), line, color=colour, linewidth=1, markersize=5)
 
 
 def _band(axis: Axes, mine: pl.DataFrame, model: str) -> None:
