@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from builders.encoders import TowerEncoder
+from builders.online import Faked
 from builders.retrieval import (
     PRESET,
     random_documents,
@@ -24,11 +25,9 @@ from builders.retrieval import (
 from builders.streams import training_job
 
 from valm.config.retrieve import Preset
-from valm.embed.encoder import Encoder
 from valm.errors import ConfigError, InputError
 from valm.retrieve import neighbours, online
 from valm.retrieve.given import draws
-from valm.retrieve.index import Searcher
 from valm.retrieve.neighbours import Neighbours, find_neighbours
 from valm.retrieve.online import OnlineRetrieval
 from valm.retrieve.showable import Showable
@@ -39,14 +38,6 @@ PICTURES, TOP_K = 90, 3
 DOCUMENTS = random_documents(60, longest=90, seed=2)
 CAME_WITH = [(document, document % PICTURES) for document in range(0, 60, 2)]
 VALM = {"name": "valm", "fusion": {"name": "joint"}}
-
-
-@dataclass(frozen=True)
-class Faked(OnlineRetrieval):
-    """With an encoder that no manifest describes."""
-
-    def opened(self) -> tuple[Encoder, Searcher]:
-        return TowerEncoder(), Searcher(self.vectors, self.index)
 
 
 @dataclass(frozen=True)
